@@ -1,0 +1,101 @@
+"""``python -m parity``: minitorch held against torch, case by case, with torch's own test inputs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from .choices import CHECKS, DTYPES, LAYOUTS
+from .guard import NoTorch, cuda_missing, real_torch
+
+DIFFERS, NO_TORCH, SKIPPED = 1, 3, 4
+TIERS = ("core", "stretch", "all")
+
+
+def listed(choices: tuple[str, ...]):
+    """An option that takes one or several of ``choices``, separated by commas; ``all`` takes every one."""
+
+    def parse(context: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+        if value is None:
+            return None
+        names = choices if value == "all" else tuple(value.split(","))
+        if wrong := set(names) - set(choices):
+            raise click.BadParameter(f"{', '.join(sorted(wrong))}: choose from {', '.join(choices)}")
+        return names
+
+    return parse
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--ops", metavar="NAMES", help="Operations, separated by commas; * is allowed: 'add,nn.functional.*'.")
+@click.option("--tier", type=click.Choice(TIERS), help="A list of targets; what minitorch lacks shows as missing.")
+@click.option("--dtype", callback=listed(DTYPES), help="Comma-separated, or 'all'. Default: float64,float32.")
+@click.option("--check", callback=listed(CHECKS), help=f"Comma-separated from {','.join(CHECKS)}. Default: all.")
+@click.option("--layouts", callback=listed(LAYOUTS), help="Also run every sample in awkward memory: 'all' or a list.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where torch runs.")
+@click.option("--samples", type=click.IntRange(1), metavar="N", help="At most N samples of each operation and dtype.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first difference.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write everything to FILE.")
+@click.option("--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to FILE.")
+@click.option("--quiet", is_flag=True, help="Only the failures and the last line.")
+@click.pass_context
+def main(context: click.Context, **options) -> None:
+    """Run torch's own test cases on minitorch and on torch, and report what differs.
+
+    Without options: every operation that minitorch has, in float64 and float32: values, gradients, second gradients,
+    forward mode, methods, in-place forms and errors.
+
+    Ends with 0 when everything agrees, 1 when something differs or is missing, 3 when there is no PyTorch to compare
+    with, 4 when the device is not there and everything was skipped.
+    """
+    if context.invoked_subcommand is None:
+        sys.exit(run_opinfo(**options))
+
+
+def run_opinfo(
+    *, ops, tier, dtype, check, layouts, device, samples, jobs, fail_fast, json_path, html_path, quiet
+) -> int:  # fmt: skip
+    """The body of the command; returns the exit code."""
+    console = Console()
+    try:
+        real_torch()
+        reason = cuda_missing() if device == "cuda" else None
+        if reason:
+            console.print(f"skipped: --device cuda: {reason}", style="yellow", markup=False)
+            return SKIPPED
+        from . import database, report, run  # loads torch's test database
+    except NoTorch as error:
+        console.print(str(error), style="bold red", markup=False)
+        return NO_TORCH
+    names = database.select(tier, ops.split(",") if ops else [])
+    if not names:
+        console.print(f"no operation matches {ops!r} in tier {tier or 'all'}", style="bold red", markup=False)
+        return DIFFERS
+    settings = run.Options(dtype, check or CHECKS, layouts or (), device, samples, fail_fast)
+    results = []
+    with console.status("parity", spinner="line") as status:
+        for result in run.run_all(names, settings, jobs):
+            results.append(result)
+            status.update(f"{len(results)} of {len(names)}  {result.op}")
+            if fail_fast and result.failed:
+                break
+    if not quiet:
+        report.print_table(console, results)
+        report.print_known(console, results)
+    report.print_failures(console, results)
+    if not quiet and tier == "all" and samples is None and check is None and not fail_fast:
+        for entry in report.unused(results):
+            console.print(f"this exception covered nothing: {entry}", style="yellow", markup=False)
+    for path, write in ((json_path, report.write_json), (html_path, report.write_html)):
+        if path:
+            write(path, results, settings)
+    console.print(report.sentence(results), style="bold", markup=False)
+    return 0 if all(r.good for r in results) else DIFFERS
+
+
+if __name__ == "__main__":
+    main()

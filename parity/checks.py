@@ -1,0 +1,316 @@
+"""What is checked of one sample: each check runs the call on both libraries and yields what differs.
+
+``forward``   structure, dtype, shape, values, what the call did to its inputs, which outputs are views
+``grad``      random cotangents pulled back, with and without ``create_graph``
+``grad2``     the gradient of the gradient, also with respect to the cotangents
+``jvp``       random tangents pushed forward
+``method``, ``inplace``, ``operator``    the other spellings of the same call
+``error``     the class of the exception, and that the inputs came out unchanged
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+import minitorch
+
+from . import calls, ulps
+from .bridge import ToMinitorch, Unsupported, tensors_in
+from .calls import Call
+from .harness import Difference, compare, dtype_name, to_array
+from .resolve import translate
+
+
+@dataclass
+class Sample:
+    """One of torch's sample inputs, and how to draw random numbers for it."""
+
+    info: Any  # OpInfo
+    args: tuple
+    kwargs: dict
+    process: Callable
+    broadcasts_input: bool = False
+    seed: int = 0
+    negative_strides: bool = False
+
+    @property
+    def rng(self) -> np.random.Generator:
+        return np.random.default_rng(self.seed)
+
+    def both(self, function: Callable, wrapped: bool = True) -> tuple[Call, Call, ToMinitorch]:
+        """The call on minitorch and on torch, with fresh copies of the arguments."""
+        their_function, our_function = function, translate(function)
+        wrapper = self.info.gradcheck_wrapper
+        if wrapped and wrapper.__name__ != "<lambda>":  # cholesky of x + x.T, so that the derivative is well defined
+            their_function = bind(wrapper, their_function)
+            our_function = bind(translate(wrapper), our_function)
+        args, kwargs = calls.copy_strided(self.args), calls.copy_strided(self.kwargs)
+        theirs = Call(torch, their_function, args, kwargs, self.process)
+        to = ToMinitorch(self.negative_strides)
+        process = translate(self.process)
+        ours = Call(minitorch, our_function, to(args), to(kwargs), process)
+        return ours, theirs, to
+
+    def __str__(self) -> str:
+        return calls.summary(self.args, self.kwargs)
+
+
+def bind(wrapper: Callable, function: Callable) -> Callable:
+    return lambda *args, **kwargs: wrapper(function, *args, **kwargs)
+
+
+@dataclass
+class Accuracy:
+    """The worst rounding errors seen, in ulps: (elementwise, normwise) of each library against the float64 truth."""
+
+    ours: tuple[float, float] = (0.0, 0.0)
+    theirs: tuple[float, float] = (0.0, 0.0)
+    where: str = ""
+    measured: bool = False
+
+    def add(self, ours: tuple[float, float], theirs: tuple[float, float], where: str) -> None:
+        self.measured = True
+        if ours[1] > self.ours[1]:
+            self.where = where
+        self.ours = (max(self.ours[0], ours[0]), max(self.ours[1], ours[1]))
+        self.theirs = (max(self.theirs[0], theirs[0]), max(self.theirs[1], theirs[1]))
+
+
+def differs(where: str, ours: Any, theirs: Any) -> Difference:
+    return Difference("behaviour", where, f"{where}: minitorch {ours}, torch {theirs}", ours=ours, theirs=theirs)
+
+
+def failed_alike(ours: Call, theirs: Call, where: str = "call") -> Difference | None:
+    """A difference when only one side raised, or the two raised different classes."""
+    if (ours.error is None) == (theirs.error is None):
+        same = ours.error is None or type(ours.error).__name__ == type(theirs.error).__name__
+        return None if same else differs(where, describe_error(ours.error), describe_error(theirs.error))
+    return differs(where, describe_error(ours.error), describe_error(theirs.error))
+
+
+def describe_error(error: Exception | None) -> str:
+    if error is None:
+        return "raises nothing"
+    lines = str(error).strip().splitlines()
+    return f"raises {type(error).__name__}: {lines[0][:200] if lines else ''}"
+
+
+def check_forward(sample: Sample, accuracy: Accuracy | None = None) -> Iterator[tuple[str, Difference | None]]:
+    """Values, then gradient, then second gradient: one forward call serves all three."""
+    info = sample.info
+    ours, theirs, to = sample.both(info.op)
+    ours.run(), theirs.run()
+    found = failed_alike(ours, theirs)
+    if found or theirs.error:
+        yield "forward", found
+        return
+    found = compare(ours.output, theirs.output) or inputs_differ(to) or views_differ(ours, theirs)
+    yield "forward", found
+    if found or not (info.supports_autograd and theirs.leaves):
+        return
+    outputs, our_outputs = theirs.differentiable(), ours.differentiable()
+    if len(outputs) != len(our_outputs):
+        yield "grad", differs("outputs that require grad", len(our_outputs), len(outputs))
+        return
+    starts = [v.requires_grad_() for v in calls.cotangents(outputs, sample.rng)]
+    our_starts = calls.carry(starts, to)
+    grads = calls.gradient(torch, outputs, theirs.leaves, starts, create_graph=True)
+    plain = calls.gradient(minitorch, our_outputs, ours.leaves, our_starts)
+    yield "grad", (found := compare_gradients(plain, grads, "gradient"))
+    if accuracy is not None:
+        measure(sample, ours, theirs, plain, grads, starts, accuracy)
+    if found or not info.supports_gradgrad:
+        return
+    rng = np.random.default_rng(sample.seed + 1)
+    seconds = [None if g is None else calls.cotangents([g], rng)[0] for g in grads]
+    try:
+        expected = calls.second_gradient(torch, grads, [*theirs.leaves, *starts], seconds)
+    except RuntimeError:  # torch has no second derivative here
+        return
+    our_grads = calls.gradient(minitorch, our_outputs, ours.leaves, our_starts, create_graph=True)
+    if found := compare_gradients(our_grads, grads, "gradient with create_graph"):
+        yield "grad", found
+        return
+    our_second = calls.second_gradient(minitorch, our_grads, [*ours.leaves, *our_starts], calls.carry(seconds, to))
+    yield "grad2", compare_gradients(our_second, expected, "second gradient")
+
+
+def compare_gradients(ours: list, theirs: list, where: str) -> Difference | None:
+    """Gradient by gradient; one that is not there counts as zeros."""
+    for i, (left, right) in enumerate(zip(ours, theirs, strict=True)):
+        at = f"{where}[{i}]"
+        if left is None and right is None:
+            continue
+        if left is None:
+            found = compare(np.zeros_like(to_array(right)[0]), right, where=at, check_dtype=False)
+        elif right is None:
+            found = compare(left, np.zeros_like(to_array(left)[0]), where=at, check_dtype=False)
+        else:
+            found = compare(left, right, where=at)
+        if found:
+            return found
+    return None
+
+
+def inputs_differ(to: ToMinitorch) -> Difference | None:
+    """What the call did to its inputs (nothing, mostly) must be the same on both sides."""
+    for i, (theirs, ours) in enumerate(to.pairs):
+        if found := compare(ours, theirs, where=f"input {i} after the call"):
+            return found
+    return None
+
+
+def views_differ(ours: Call, theirs: Call) -> Difference | None:
+    """Where torch's output shares an input's memory, minitorch's must too, with the same strides; and the reverse."""
+    for i, (left, right) in enumerate(zip(tensors_in(ours.output), tensors_in(theirs.output), strict=True)):
+        if right.numel() == 0 or right.layout != torch.strided:
+            continue
+        start = right.untyped_storage().data_ptr()
+        for j, (a, b) in enumerate(zip(ours.inputs, theirs.inputs, strict=True)):
+            if b.numel() == 0:
+                continue
+            shares = b.untyped_storage().data_ptr() == start
+            if np.may_share_memory(left.array, a.array) != shares:
+                text = "shares its memory", "does not"
+                return differs(f"output {i} and input {j}", text[shares], text[not shares])
+            if shares and not calls.same_memory_layout(left, right):
+                steps = [s // left.array.itemsize for s in left.array.strides]
+                return differs(f"strides of output {i}, a view", steps, list(right.stride()))
+    return None
+
+
+def measure(
+    sample: Sample, ours: Call, theirs: Call, our_grads: list, grads: list, starts: list, accuracy: Accuracy
+) -> None:
+    """Rounding errors of values and gradients against the same call in float64."""
+    truth = Call(torch, theirs.function, calls.widened(sample.args), calls.widened(sample.kwargs), sample.process).run()
+    if truth.error:
+        return
+    record(ours.output, theirs.output, truth.output, accuracy, str(sample))
+    outputs = truth.differentiable()
+    if len(outputs) == len(starts):
+        wide = [v.detach().to(t.dtype) for v, t in zip(starts, outputs, strict=True)]
+        record(our_grads, grads, calls.gradient(torch, outputs, truth.leaves, wide), accuracy, f"gradient of {sample}")
+
+
+def record(ours: Any, theirs: Any, truth: Any, accuracy: Accuracy, where: str) -> None:
+    for left, right, true in zip(tensors_or_none(ours), tensors_or_none(theirs), tensors_or_none(truth), strict=False):
+        if left is None or right is None or true is None or true.dtype != torch.float64:
+            continue
+        dtype = dtype_name(right.dtype)
+        if dtype in ulps.FORMATS and true.shape == right.shape:
+            exact = to_array(true)[0]
+            errors = [ulps.errors(to_array(t)[0], exact, dtype) for t in (left, right)]
+            accuracy.add(errors[0], errors[1], where)
+
+
+def tensors_or_none(value: Any) -> list:
+    return value if isinstance(value, list) else tensors_in(value)
+
+
+def check_jvp(sample: Sample) -> Difference | None:
+    ours, theirs, to = sample.both(sample.info.op)
+    tangents = calls.cotangents(theirs.leaves, sample.rng)
+    try:
+        expected = calls.forward_derivative(theirs, tangents)
+    except (RuntimeError, NotImplementedError):  # torch has no forward derivative here
+        return None
+    found = calls.forward_derivative(ours, calls.carry(tangents, to))
+    return compare_gradients(found, expected, "forward derivative")
+
+
+def check_variant(sample: Sample, variant: Callable, inplace: bool) -> Difference | None:
+    """Another spelling of the operation. In place, the input is first cloned: a leaf must not be overwritten."""
+    ours, theirs, to = sample.both(variant, wrapped=False)
+    for call in (ours, theirs):
+        if inplace:
+            first, *rest = call.args
+            call.args = (first.clone(), *rest)
+        call.run()
+    found = failed_alike(ours, theirs)
+    if found or theirs.error:
+        return found
+    found = compare(ours.output, theirs.output)
+    if found or not inplace:
+        return found
+    if found := compare(ours.args[0], theirs.args[0], where="input after the call"):
+        return found
+    leaves, our_leaves = [[t for t, _ in to.pairs if t.requires_grad], [t for _, t in to.pairs if t.requires_grad]]
+    outputs, our_outputs = [[t for t in tensors_in(c.output) if t.requires_grad] for c in (theirs, ours)]
+    if not outputs or len(outputs) != len(our_outputs):
+        return None if len(outputs) == len(our_outputs) else differs("requires_grad", len(our_outputs), len(outputs))
+    starts = calls.cotangents(outputs, sample.rng)
+    try:
+        expected = calls.gradient(torch, outputs, leaves, starts)
+    except RuntimeError as error:  # an in-place edit destroyed what the rule needs
+        try:
+            calls.gradient(minitorch, our_outputs, our_leaves, calls.carry(starts, to))
+        except RuntimeError:
+            return None
+        return differs("gradient", "raises nothing", describe_error(error))
+    grads = calls.gradient(minitorch, our_outputs, our_leaves, calls.carry(starts, to))
+    return compare_gradients(grads, expected, "gradient")
+
+
+def torch_refuses(sample: Sample) -> bool:
+    """Some of torch's error inputs are refused on other devices only, or merely warned about."""
+    args, kwargs = calls.copy_strided(sample.args), calls.copy_strided(sample.kwargs)
+    return Call(torch, sample.info.op, args, kwargs).run().error is not None
+
+
+def check_error(sample: Sample) -> Difference | None:
+    ours, theirs, to = sample.both(sample.info.op, wrapped=False)
+    before = [calls.memory_of(t).copy() for t, _ in to.pairs]
+    found = failed_alike(ours.run(), theirs.run())
+    for i, ((_, tensor), old) in enumerate(zip(to.pairs, before, strict=True)):
+        if found is None and (change := compare(tensor.array, old, where=f"input {i} after the error")):
+            return change
+    return found
+
+
+def guarded(check: Callable[[], Difference | None]) -> Difference | None:
+    """A crash on our side is a finding, not the end of the run."""
+    try:
+        return check()
+    except Exception as error:
+        return crashed(error)
+
+
+def crashed(error: Exception) -> Difference:
+    trail = error.__traceback__
+    while trail is not None and trail.tb_next is not None:
+        trail = trail.tb_next
+    place = f" ({trail.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trail.tb_lineno})" if trail else ""
+    kind = "unsupported" if isinstance(error, Unsupported) else "crash"
+    return Difference(kind, "call", f"minitorch {describe_error(error)}{place}", ours=type(error).__name__)
+
+
+def run_checks(
+    sample: Sample, wanted: set[str], accuracy: Accuracy | None = None
+) -> Iterator[tuple[str, Difference | None]]:
+    """Every wanted check of one sample, as (check, what differs or None)."""
+    info = sample.info
+    last = None
+    try:
+        for check, found in check_forward(sample, accuracy):
+            last = check
+            if check in wanted:
+                yield check, found
+    except Exception as error:
+        yield {None: "forward", "forward": "grad", "grad": "grad2"}[last], crashed(error)
+    differentiable = any(t.requires_grad for t in tensors_in([sample.args, sample.kwargs]))
+    if "jvp" in wanted and info.supports_forward_ad and differentiable:
+        yield "jvp", guarded(lambda: check_jvp(sample))
+    if not sample.args or not isinstance(sample.args[0], torch.Tensor):
+        return
+    for name, variant in {"method": info.method_variant, "operator": info.operator_variant}.items():
+        if name in wanted and variant is not None:
+            yield name, guarded(lambda v=variant: check_variant(sample, v, inplace=False))
+    for variant in (info.inplace_variant, info.inplace_operator_variant):
+        if "inplace" in wanted and variant is not None and not sample.broadcasts_input:
+            yield "inplace", guarded(lambda v=variant: check_variant(sample, v, inplace=True))
