@@ -1,0 +1,212 @@
+"""Calling an operation: arrays out of the tensors, the kernel, a tensor around the result, a node on the tape.
+
+This is the hottest code of the library: on small tensors it is most of the cost of an operation. So there is one
+caller for operations with one input, one for two, and a general one; the first two hold the common case (float32 or
+float64, one type) in a straight line and leave everything else to the general one. All three do the same:
+
+    1. let a watcher (forward mode, vmap, a profiler: `state.trace`) take the call, if there is one
+    2. convert the inputs by the op's dtype rule                         promote.py
+    3. run the kernel that is selected now
+    4. record a Node when grad mode is on and an input requires grad     node.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .node import MultiNode, Node, Output
+from .promote import COMPARE, KEEP, round_to
+from .state import state
+from .tensor import Edits, Origin, Tensor, new, node_of, wrap
+
+ndarray = np.ndarray
+FLOAT32 = np.dtype(np.float32)
+FLOAT64 = np.dtype(np.float64)
+
+
+def make_caller(op):
+    """The function that runs `op`: positional arguments are its inputs, keywords its parameters."""
+    if op.composite is not None and not op.rules:
+        return _composite_caller(op)
+    if op.variadic is None and len(op.inputs) == 1:
+        return _unary_caller(op)
+    if op.variadic is None and len(op.inputs) == 2 and op.kind == "elementwise":
+        return _binary_caller(op)
+    return _general_caller(op)
+
+
+def _unary_caller(op):
+    moves = op.dtype is KEEP
+    is_view = op.kind == "view"
+    (keeps_input,), keeps_output = op.keeps((True,))
+
+    def call(input, **params):
+        if state.trace is not None or not isinstance(input, Tensor):
+            return run(op, (input,), params)
+        array = input.array
+        dtype = array.dtype
+        if moves or dtype is FLOAT32 or dtype is FLOAT64:
+            try:
+                out = op.kernel(array, **params)
+            except (ValueError, TypeError) as error:
+                raise _as_runtime_error(op, (input,), error) from None
+            if out.__class__ is not ndarray:
+                if out.__class__ is tuple:
+                    return _finish(op, (input,), params, out)
+                out = np.asarray(out)
+        else:
+            return run(op, (input,), params)
+        z = new(Tensor)
+        z.array = out
+        z.node = z.edits = None
+        z.origin = Origin(input, op.call, params) if is_view else None
+        node = input.node if input.origin is None else node_of(input)
+        if node is not None and state.grad and out.dtype.kind not in "iub":
+            if keeps_output:
+                z.edits = Edits()
+                output = (out, z.edits)
+            else:
+                output = None
+            z.node = Node(op, (node,), (input,) if keeps_input else (), output, params, out.shape, out.dtype)
+        return z
+
+    return call
+
+
+def _binary_caller(op):
+    compares = op.dtype is COMPARE
+
+    def call(input, other, **params):
+        if state.trace is not None or not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+            return run(op, (input, other), params)
+        a, b = input.array, other.array
+        dtype = a.dtype
+        if dtype is not b.dtype or (dtype is not FLOAT32 and dtype is not FLOAT64):
+            return run(op, (input, other), params)
+        try:
+            out = op.kernel(a, b, **params)
+        except (ValueError, TypeError) as error:
+            raise _as_runtime_error(op, (input, other), error) from None
+        if out.__class__ is not ndarray:
+            out = np.asarray(out)
+        z = new(Tensor)
+        z.array = out
+        z.node = z.origin = z.edits = None
+        if compares:
+            return z
+        node_a = input.node if input.origin is None else node_of(input)
+        node_b = other.node if other.origin is None else node_of(other)
+        if (node_a is not None or node_b is not None) and state.grad and out.dtype.kind not in "iub":
+            (keep_a, keep_b), keep_z = op.keeps((node_a is not None, node_b is not None))
+            if keep_z:
+                z.edits = Edits()
+            z.node = Node(
+                op, (node_a, node_b), (input if keep_a else None, other if keep_b else None),
+                (out, z.edits) if keep_z else None, params, out.shape, dtype,
+            )  # fmt: skip
+        return z
+
+    return call
+
+
+def _general_caller(op):
+    def call(*inputs, **params):
+        return run(op, inputs, params)
+
+    return call
+
+
+def _composite_caller(op):
+    """For a fused operation without rules of its own: its composite, whenever a gradient must flow."""
+
+    def call(*inputs, **params):
+        if state.trace is not None:
+            return state.trace(op, inputs, params)
+        if state.grad and any(isinstance(x, Tensor) and node_of(x) is not None for x in inputs):
+            return op.composite(*inputs, **params)
+        return run(op, inputs, params)
+
+    return call
+
+
+def run(op, inputs, params):
+    """Any operation on any inputs: the general path of every caller."""
+    if state.trace is not None:
+        return state.trace(op, inputs, params)
+    missing = len(op.inputs) - len(inputs)
+    if missing > 0 or (missing < 0 and op.variadic is None):
+        inputs = _fill_optional(op, inputs, params)
+    arrays, result = op.dtype(op, inputs)
+    try:
+        out = op.kernel(*arrays, **params)
+    except (ValueError, TypeError) as error:
+        raise _as_runtime_error(op, inputs, error) from None
+    if out.__class__ is not ndarray and out.__class__ is not tuple:
+        out = np.asarray(out)
+    return _finish(op, inputs, params, round_to(out, result))
+
+
+def _fill_optional(op, inputs, params) -> tuple:
+    """Inputs that were left out (None) or given by keyword, in order. TypeError when they do not fit."""
+    try:
+        bound = op.signature.bind(*inputs, **params)
+    except TypeError as error:
+        raise TypeError(f"{op.name}(): {error}") from None
+    bound.apply_defaults()
+    for name in op.inputs:
+        params.pop(name, None)
+    return bound.args
+
+
+def _finish(op, inputs, params, out):
+    """Tensors around the kernel's output, recorded where a gradient must flow."""
+    nodes = tuple([node_of(x) if isinstance(x, Tensor) else None for x in inputs])
+    recorded = state.grad and any(node is not None for node in nodes)
+    if out.__class__ is tuple:
+        return _finish_several(op, inputs, params, out, nodes if recorded else None)
+    z = wrap(out)
+    if op.kind == "view":
+        z.origin = Origin(inputs[0], op.call, params)
+    if recorded and out.dtype.kind not in "iub":
+        mask, keep_z = op.keeps(tuple([node is not None for node in nodes]))
+        if keep_z:
+            z.edits = Edits()
+        kept = tuple([x if keep else None for x, keep in zip(inputs, mask, strict=True)]) if any(mask) else ()
+        z.node = Node(op, nodes, kept, (out, z.edits) if keep_z else None, params, out.shape, out.dtype)
+    return z
+
+
+def _finish_several(op, inputs, params, outs, nodes):
+    tensors = tuple([wrap(np.asarray(out)) for out in outs])
+    if nodes is None:
+        return tensors
+    mask, keep_z = op.keeps(tuple([node is not None for node in nodes]))
+    output = None
+    if keep_z:
+        for z in tensors:
+            z.edits = Edits()
+        output = tuple([(z.array, z.edits) for z in tensors])
+    kept = tuple([x if keep else None for x, keep in zip(inputs, mask, strict=True)]) if any(mask) else ()
+    shapes, dtypes = tuple([z.array.shape for z in tensors]), tuple([z.array.dtype for z in tensors])
+    node = MultiNode(op, nodes, kept, output, params, shapes, dtypes)
+    for i, z in enumerate(tensors):
+        if z.array.dtype.kind not in "iub":
+            z.node = Output(node, i, z.array.shape, z.array.dtype)
+    return tensors
+
+
+def _as_runtime_error(op, inputs, error: Exception) -> Exception:
+    """NumPy's complaint about shapes or types in torch's class and words, naming the operation."""
+    if isinstance(error, TypeError) and "ufunc" not in str(error):
+        return error
+    shapes = [tuple(x.array.shape) for x in inputs if isinstance(x, Tensor)]
+    if op.kind == "elementwise" and len(shapes) == 2:
+        a, b = shapes
+        for offset in range(1, min(len(a), len(b)) + 1):
+            if a[-offset] != b[-offset] and 1 not in (a[-offset], b[-offset]):
+                return RuntimeError(
+                    f"{op.name}(): The size of tensor a ({a[-offset]}) must match the size of tensor b ({b[-offset]}) "
+                    f"at non-singleton dimension {max(len(a), len(b)) - offset} (shapes {list(a)} and {list(b)})"
+                )
+    listed = ", ".join(str(list(shape)) for shape in shapes)
+    return RuntimeError(f"{op.name}(): {error} (input shapes: {listed})")

@@ -1,0 +1,229 @@
+"""How an operation is declared, and REGISTRY, where every declaration is found.
+
+    @op(ELEMENTWISE, torch="mul", dtype=PROMOTE,
+        vjp=dict(input=lambda g, other: g * other,
+                 other=lambda g, input: g * input))
+    def mul(input, other):
+        return np.multiply(input, other)
+
+The decorated function is the reference kernel: arrays in, array out. Its positional parameters are the tensor
+inputs, its keyword-only parameters are everything else. A rule computes, from the gradient `g` of the output, the
+gradient of one input; it asks for what it needs by name (inputs, parameters, `z`: the output, `size`: the shape of
+its own input, `i`: the input's position), and exactly that is kept until the backward pass.
+
+`op` returns the caller that programs use (see call.py). `function` declares a public function made of operations.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+from . import call
+from .node import MultiNode, Output
+from .promote import COMPARE, FLOAT, KEEP, PROMOTE, SAME, SUM
+from .tensor import Tensor, node_of, wrap
+
+__all__ = [
+    "COMPARE", "ELEMENTWISE", "FLOAT", "GENERAL", "KEEP", "LINEAR", "PROMOTE", "PUBLIC", "REGISTRY", "SAME", "SUM",
+    "VIEW", "Op", "function", "op",
+]  # fmt: skip
+
+ELEMENTWISE = "elementwise"  # diagonal Jacobian; inputs broadcast against each other
+LINEAR = "linear"  # linear in each tensor input separately
+VIEW = "view"  # linear, and the result shares the input's memory
+GENERAL = "general"  # none of these
+
+REGISTRY: dict[str, Op] = {}  # primitive name -> its declaration
+PUBLIC: dict[str, Callable] = {}  # torch name ("sum", "nn.functional.relu") -> what answers to it
+
+
+class Op:
+    """The declaration of a primitive operation: everything that is known about it, in one object."""
+
+    def __init__(self, kind, reference, *, torch, dtype, vjp, jvp, composite, backward_name):
+        self.kind = kind
+        self.reference = reference
+        self.kernel = reference  # what is called; `minitorch.kernels` may plug in a faster equal
+        self.name = reference.__name__
+        self.torch = torch
+        self.dtype = dtype
+        self.rules = vjp
+        self.jvp = jvp
+        self.composite = composite
+        self.backward_name = backward_name or "".join(w.capitalize() for w in self.name.split("_")) + "Backward0"
+        self._read_signature()
+        self._wants = {name: self._read_rule(name, rule) for name, rule in vjp.items()}
+        self._keeps: dict[tuple, tuple] = {}
+
+    def _read_signature(self):
+        self.inputs, self.variadic, self.params = [], None, []
+        self.signature = inspect.signature(self.reference)
+        for p in self.signature.parameters.values():
+            if p.kind is p.VAR_POSITIONAL:
+                self.variadic = p.name
+            elif p.kind is p.KEYWORD_ONLY:
+                self.params.append(p.name)
+            else:
+                self.inputs.append(p.name)
+        known = {*self.inputs, self.variadic}
+        for table in (self.rules, self.jvp):
+            for name in table:
+                if name not in known:
+                    raise TypeError(f"{self.name}: a rule is given for {name!r}, which is no input of {self.name}")
+
+    def _read_rule(self, name: str, rule) -> tuple:
+        """The names a rule asks for, each as a function (node, i) -> value."""
+        wants = []
+        for parameter in list(inspect.signature(rule).parameters)[1:]:
+            if parameter in self.inputs:
+                wants.append(_fetch_input(self.inputs.index(parameter)))
+            elif parameter == self.variadic:
+                wants.append(_fetch_variadic(len(self.inputs)))
+            elif parameter in self.params:
+                wants.append(_fetch_param(parameter))
+            elif parameter in _FETCH:
+                wants.append(_FETCH[parameter])
+            else:
+                raise TypeError(f"{self.name}: the rule for {name!r} asks for {parameter!r}, which is not known")
+        return tuple(wants)
+
+    def input_name(self, i: int) -> str:
+        return self.inputs[i] if i < len(self.inputs) else self.variadic
+
+    def rule(self, i: int):
+        """The rule for input number i and what it wants. NotImplementedError where none was declared."""
+        name = self.input_name(i)
+        rule = self.rules.get(name)
+        if rule is None:
+            raise NotImplementedError(f"the derivative of '{self.name}' with respect to '{name}' is not implemented")
+        return rule, self._wants[name]
+
+    def keeps(self, needed: tuple) -> tuple:
+        """Which inputs, and whether the output, the rules of the `needed` inputs name: (mask, bool)."""
+        found = self._keeps.get(needed)
+        if found is None:
+            asked = set()
+            for i, wanted in enumerate(needed):
+                rule = self.rules.get(self.input_name(i)) if wanted else None
+                if rule is not None:
+                    asked.update(list(inspect.signature(rule).parameters)[1:])
+            mask = tuple(self.input_name(i) in asked for i in range(len(needed)))
+            found = self._keeps[needed] = (mask, "z" in asked)
+        return found
+
+    def __repr__(self):
+        return f"<Op {self.name}({', '.join(self.inputs)})>"
+
+
+# What a rule may ask for besides parameters.
+
+
+def _fetch_input(k: int):
+    def fetch(node, i):
+        return _checked(node, k)
+
+    return fetch
+
+
+def _fetch_variadic(first: int):
+    def fetch(node, i):
+        return tuple(_checked(node, k) for k in range(first, len(node.inputs)))
+
+    return fetch
+
+
+def _fetch_param(name: str):
+    def fetch(node, i):
+        return node.params[name]
+
+    return fetch
+
+
+def _fetch_output(node, i):
+    if type(node) is MultiNode:
+        return tuple(
+            _output(node, Output(node, k, array.shape, array.dtype), array, edits)
+            for k, (array, edits) in enumerate(node.output)
+        )
+    return _output(node, node, *node.output)
+
+
+_FETCH = {"z": _fetch_output, "size": lambda node, i: node.edges[i].shape, "i": lambda node, i: i}
+
+
+def _checked(node, k: int):
+    """Input k as it was kept, if its memory was not changed since."""
+    kept = node.inputs[k]
+    if isinstance(kept, Tensor):
+        edits = (kept if kept.origin is None else kept.origin.root).edits
+        if edits is not None and edits.stamp > node.birth:
+            _modified(node, kept.array, edits, f"input '{node.op.input_name(k)}'")
+        if call.state.grad and node_of(kept) is not node.edges[k]:
+            # The tensor has got another history since (detach_, requires_grad_): use the one it had.
+            alias = wrap(kept.array)
+            alias.node = node.edges[k]
+            return alias
+    return kept
+
+
+def _output(node, source, array, edits):
+    if edits.stamp > node.birth:
+        _modified(node, array, edits, "output")
+    z = wrap(array)
+    if call.state.grad and array.dtype.kind not in "iub":
+        z.node = source
+    z.edits = edits
+    return z
+
+
+def _modified(node, array, edits, what: str):
+    raise RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"the {what} of {node.op.name}, of shape {list(array.shape)}, is at version {edits.count}; an earlier version "
+        "was kept for the gradient. Hint: enable anomaly detection to find the operation that failed to compute its "
+        "gradient, with autograd.set_detect_anomaly(True)."
+    )
+
+
+def op(kind, *, torch=(), dtype=KEEP, vjp=None, jvp=None, composite=None, backward_name=None):
+    """Declare the decorated reference kernel as a primitive operation; returns its caller.
+
+    torch: the torch names it answers to itself, when it needs no function around it. dtype: a rule of promote.py.
+    vjp, jvp: a rule per input name. composite: the same computation in Tensor operations, used instead of the kernel
+    where a gradient must flow and no rules are given.
+    """
+
+    def declare(reference):
+        names = (torch,) if isinstance(torch, str) else tuple(torch)
+        declared = Op(
+            kind, reference, torch=names, dtype=dtype, vjp=vjp or {}, jvp=jvp or {}, composite=composite,
+            backward_name=backward_name,
+        )  # fmt: skip
+        if declared.name in REGISTRY:
+            raise TypeError(f"an operation called {declared.name!r} is declared already")
+        REGISTRY[declared.name] = declared
+        caller = call.make_caller(declared)
+        caller.__name__ = caller.__qualname__ = declared.name
+        caller.__doc__, caller.__module__ = reference.__doc__, reference.__module__
+        caller.__wrapped__ = reference
+        caller.op = declared
+        declared.call = caller
+        for name in names:
+            PUBLIC[name] = caller
+        return caller
+
+    return declare
+
+
+def function(*, torch):
+    """Declare a public function, made of operations, under one or several torch names."""
+
+    def declare(public):
+        for name in (torch,) if isinstance(torch, str) else torch:
+            if name in PUBLIC:
+                raise TypeError(f"torch name {name!r} is taken already")
+            PUBLIC[name] = public
+        return public
+
+    return declare

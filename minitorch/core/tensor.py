@@ -1,0 +1,280 @@
+"""Tensor: an ndarray, the node that made it, and what is known about the memory it shares.
+
+A tensor has four slots:
+
+    array   the numbers, a NumPy ndarray
+    node    None, or the Node (or Leaf) that a gradient for this tensor goes to: requires_grad == node is not None
+    origin  None, or how this tensor is a view of another one (`Origin`)
+    edits   None, or the count of in-place operations on this memory (`Edits`), shared by all views of it
+
+Everything else (grad, names users set) lives in the instance dictionary and costs nothing until it is used. The
+operators and methods are bound in `methods.py`; here stands only what a tensor *is*.
+"""
+
+from __future__ import annotations
+
+import weakref
+
+import numpy as np
+
+from ..dtypes import from_numpy_dtype
+from ..shapes import Size
+from .node import Hooks, Leaf, register_accumulate_hook, register_gradient_hook
+from .state import state, tick
+
+new = object.__new__
+
+
+class Edits:
+    """How often one piece of memory was changed in place, and when last."""
+
+    __slots__ = ("count", "stamp")
+
+    def __init__(self):
+        self.count, self.stamp = 0, 0
+
+
+class Origin:
+    """How a view came to be: `op(parent, **params)`, where following the parents leads to `root`.
+
+    `seen` is the tick at which the view's node was up to date: when the root was changed in place later, the node
+    is made again by replaying the views from the root. `kind` is "default", "no_grad" (made without recording) or
+    "multi" (one of several views made at once, as by split): the last two refuse in-place operations under autograd.
+    """
+
+    __slots__ = ("root", "parent", "op", "params", "seen", "kind")
+
+    def __init__(self, parent, op, params):
+        source = parent.origin
+        self.root = parent if source is None else source.root
+        self.parent = source
+        self.op = op
+        self.params = params
+        self.seen = tick()
+        self.kind = "default" if state.grad else "no_grad"
+
+    def steps(self) -> tuple:
+        """The (op, params) pairs that lead from the root to this view."""
+        steps, origin = [], self
+        while origin is not None:
+            steps.append((origin.op, origin.params))
+            origin = origin.parent
+        return tuple(reversed(steps))
+
+
+class Tensor:
+    """An n-dimensional array that remembers how it was computed."""
+
+    __slots__ = ("array", "node", "origin", "edits", "__dict__", "__weakref__")
+    __array_ufunc__ = None  # ndarray * Tensor goes to Tensor.__rmul__, not element by element
+    __array_priority__ = 1000
+    _grad = None
+
+    # shape and type
+
+    @property
+    def shape(self) -> Size:
+        return Size(self.array.shape)
+
+    @property
+    def dtype(self):
+        return from_numpy_dtype(self.array.dtype)
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    # autograd
+
+    @property
+    def requires_grad(self) -> bool:
+        return node_of(self) is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool):
+        set_requires_grad(self, value)
+
+    @property
+    def is_leaf(self) -> bool:
+        node = node_of(self)
+        return node is None or type(node) is Leaf
+
+    @property
+    def grad_fn(self):
+        node = node_of(self)
+        return None if type(node) is Leaf else node
+
+    @property
+    def grad(self):
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
+            if value is self:
+                raise RuntimeError("can't assign Variable as its own grad")
+            if value.array.dtype != self.array.dtype:
+                raise RuntimeError(
+                    f"assigned grad has data of a different type: {value.dtype} for a tensor of type {self.dtype}"
+                )
+            if value.array.shape != self.array.shape:
+                raise RuntimeError(
+                    f"assigned grad has data of a different size: {tuple(value.array.shape)} "
+                    f"for a tensor of size {tuple(self.array.shape)}"
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self):
+        self._grad = None
+
+    @property
+    def data(self):
+        """The same memory without history; changes through it are not counted as edits of this tensor."""
+        return wrap(self.array)
+
+    @data.setter
+    def data(self, value):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if value.array.dtype != self.array.dtype and self.node is not None and value.array.dtype.kind in "iub":
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point")
+        self.array = value.array
+        if type(self.node) is Leaf:
+            self.node.shape, self.node.dtype = value.array.shape, value.array.dtype
+
+    def detach(self) -> Tensor:
+        """The same memory, without history; in-place changes through either are seen by both."""
+        alias = wrap(self.array)
+        alias.edits = edits_of(self)
+        return alias
+
+    @property
+    def _version(self) -> int:
+        edits = root_of(self).edits
+        return 0 if edits is None else edits.count
+
+    @property
+    def _base(self):
+        return None if self.origin is None else self.origin.root
+
+    def _is_view(self) -> bool:
+        return self.origin is not None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set whether a leaf collects gradients. Returns self."""
+        set_requires_grad(self, requires_grad)
+        return self
+
+    def retain_grad(self) -> None:
+        """Have the backward pass store the gradient of this non-leaf tensor in `.grad` too."""
+        node = node_of(self)
+        if node is None:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if type(node) is Leaf:
+            return
+        if node.hooks is None:
+            node.hooks = Hooks()
+        node.hooks.retain = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        node = node_of(self)
+        hooks = None if node is None or type(node) is Leaf else node.hooks
+        return hooks is not None and hooks.retain is not None and hooks.retain() is self
+
+    def register_hook(self, hook):
+        """Call `hook(grad)` when the gradient of this tensor is known; what it returns replaces the gradient."""
+        node = node_of(self)
+        if node is None:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        return register_gradient_hook(node, hook)
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Call `hook(tensor)` after `.grad` of this leaf was updated by a backward pass."""
+        node = node_of(self)
+        if type(node) is not Leaf:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        return register_accumulate_hook(node, hook)
+
+
+def wrap(array: np.ndarray) -> Tensor:
+    """A new Tensor around `array`, without history."""
+    tensor = new(Tensor)
+    tensor.array = array
+    tensor.node = tensor.origin = tensor.edits = None
+    return tensor
+
+
+def wrap_as(cls, array: np.ndarray) -> Tensor:
+    """A new tensor of a subclass around `array`, without history."""
+    tensor = new(cls)
+    tensor.array = array
+    tensor.node = tensor.origin = tensor.edits = None
+    return tensor
+
+
+def root_of(tensor: Tensor) -> Tensor:
+    """The tensor that owns the memory which `tensor` views."""
+    return tensor if tensor.origin is None else tensor.origin.root
+
+
+def edits_of(tensor: Tensor) -> Edits:
+    """The edit counter of the tensor's memory, made on first use."""
+    root = root_of(tensor)
+    if root.edits is None:
+        root.edits = Edits()
+    return root.edits
+
+
+def bump_version(tensor: Tensor) -> None:
+    """Count one in-place change of the tensor's memory."""
+    edits = edits_of(tensor)
+    edits.count += 1
+    edits.stamp = tick()
+
+
+def node_of(tensor: Tensor):
+    """The tensor's node, made again first when the tensor is a view of memory that was changed in place."""
+    origin = tensor.origin
+    if origin is not None and type(tensor.node) is not Leaf:
+        edits = origin.root.edits
+        if edits is not None and edits.stamp > origin.seen and (tensor.node is not None or origin.root.node is not None):
+            _replay(tensor, origin)
+    return tensor.node
+
+
+def _replay(tensor: Tensor, origin: Origin) -> None:
+    view = origin.root
+    previous, state.grad = state.grad, True
+    trace, state.trace = state.trace, None
+    try:
+        for op, params in origin.steps():
+            view = op(view, **params)
+    finally:
+        state.grad, state.trace = previous, trace
+    tensor.node = view.node
+    origin.seen = tick()
+
+
+def set_requires_grad(tensor: Tensor, value: bool) -> None:
+    """Make a leaf require grad, or stop it. RuntimeError for a non-leaf or a type that is not floating."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"requires_grad must be a bool, got {type(value).__name__}")
+    node = node_of(tensor)
+    if value:
+        if node is None:
+            if not tensor.dtype.is_floating_point:
+                raise RuntimeError("only Tensors of floating point dtype can require gradients")
+            tensor.node = Leaf(tensor)
+            if tensor.origin is not None:
+                tensor.origin.seen = tick()
+    elif node is not None:
+        if type(node) is not Leaf:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
+                "a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+            )
+        tensor.node = None

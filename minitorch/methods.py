@@ -1,0 +1,177 @@
+"""The table that binds operators and methods to Tensor, and the one that gives functions torch's `out=`.
+
+Every public operation named in METHODS becomes a method; every one in IN_PLACE also gets its in-place form `name_`;
+those in OUT accept `out=` when called as functions. Names of operations that do not exist (yet) are passed over, so
+the table is torch's, and an operation is bound the moment it is declared. The operators stand at the end.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from . import ops
+from .core.inplace import detach_, in_place, write_out
+from .core.op import PUBLIC
+from .core.tensor import Tensor
+
+METHODS = """
+abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr all allclose amax amin aminmax any arccos arccosh
+arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort argwhere as_strided asin asinh atan atan2 atanh baddbmm
+bernoulli bincount bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor bmm
+broadcast_to ceil cholesky cholesky_inverse cholesky_solve chunk clamp clamp_max clamp_min clip clone copysign
+corrcoef cos cosh count_nonzero cov cross cummax cummin cumprod cumsum deg2rad det diag diag_embed diagflat diagonal
+diagonal_scatter diff digamma dist div divide dot dsplit eq equal erf erfc erfinv exp exp2 expm1 flatten flip fliplr
+flipud float_power floor floor_divide fmax fmin fmod frac gather ge greater greater_equal gt hardshrink heaviside
+histc hsplit hypot index_add index_copy index_fill index_put index_reduce index_select inner isclose isfinite isinf
+isnan isneginf isposinf kron kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2 log_softmax logaddexp
+logaddexp2 logcumsumexp logdet logical_and logical_not logical_or logical_xor logit logsumexp lt masked_fill
+masked_scatter masked_select matmul matrix_exp matrix_power max maximum mean median min minimum mm mode moveaxis
+movedim msort mul multinomial multiply mv nan_to_num nanmean nanmedian nanquantile nansum narrow ne neg negative
+nonzero norm not_equal outer permute pinverse positive pow prelu prod put qr quantile rad2deg ravel reciprocal relu
+remainder renorm repeat_interleave reshape roll rot90 round rsqrt scatter scatter_add scatter_reduce select
+select_scatter sigmoid sign signbit sin sinc sinh slice_scatter slogdet softmax sort split split_with_sizes sqrt
+square squeeze std sub subtract sum svd swapaxes swapdims t take take_along_dim tan tanh tensor_split tile topk trace
+transpose triangular_solve tril triu true_divide trunc unbind unflatten unique unique_consecutive unsqueeze var vdot
+vsplit where xlogy
+""".split()
+
+IN_PLACE = """
+abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr arccos arccosh arcsin arcsinh arctan arctan2
+arctanh as_strided asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_left_shift bitwise_not bitwise_or
+bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip copysign cos cosh cumprod cumsum deg2rad digamma
+div divide eq erf erfc erfinv exp exp2 expm1 float_power floor floor_divide fmod frac ge greater greater_equal gt
+heaviside hypot index_add index_copy index_fill index_put index_reduce ldexp le lerp less less_equal lgamma log log10
+log1p log2 logical_and logical_not logical_or logical_xor logit lt masked_fill masked_scatter mul multiply nan_to_num
+ne neg negative not_equal pow put rad2deg reciprocal relu remainder renorm round rsqrt scatter scatter_add
+scatter_reduce sigmoid sign sin sinc sinh sqrt square squeeze sub subtract swapaxes swapdims t tan tanh transpose tril
+triu true_divide trunc unsqueeze xlogy
+""".split()
+
+OUT = frozenset(
+    """
+abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr all amax amin aminmax any arange argmax argmin
+argsort asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
+bitwise_xor bmm bucketize cat ceil cholesky cholesky_inverse cholesky_solve clamp clip column_stack concat concatenate
+copysign cos cosh cross cummax cummin cumprod cumsum deg2rad diag digamma div divide dot dstack empty empty_like eq
+erf erfc erfinv exp exp2 expm1 eye float_power floor floor_divide fmax fmin fmod frac full gather ge greater
+greater_equal gt heaviside histc hstack hypot index_add index_copy index_select inner isin isneginf isposinf kron
+kthvalue ldexp le lerp less less_equal lgamma linspace log log10 log1p log2 log_softmax logaddexp logaddexp2
+logcumsumexp logical_and logical_not logical_or logical_xor logit logspace logsumexp lt masked_select matmul
+matrix_power max maximum mean min minimum mm mode mul multinomial multiply mv nan_to_num nanmean nanquantile ne neg
+negative nonzero norm normal not_equal ones ones_like outer pow prod quantile rand rand_like randint randn randn_like
+randperm reciprocal remainder renorm round row_stack rsqrt scatter scatter_add searchsorted sigmoid sign signbit sin
+sinc sinh softmax sort sqrt square stack std std_mean sub subtract sum svd take_along_dim tan tanh topk
+triangular_solve tril triu trunc var var_mean vdot vstack where xlogy zeros zeros_like
+""".split()
+)
+
+
+def with_out(name: str, function):
+    """`function`, with torch's keyword `out=`: the result is copied into that tensor, which is returned."""
+
+    @functools.wraps(function)
+    def call(*args, out=None, **kwargs):
+        if out is None:
+            return function(*args, **kwargs)
+        return write_out(name, out, function(*args, **kwargs))
+
+    return call
+
+
+def _reflected(function):
+    @functools.wraps(function)
+    def method(self, other):
+        return function(other, self)
+
+    return method
+
+
+def _or_not_implemented(function):
+    """For comparisons and operators with foreign objects: let Python try the other side."""
+
+    @functools.wraps(function)
+    def method(self, other):
+        if not isinstance(other, (Tensor, int, float)) and not hasattr(other, "dtype"):
+            return NotImplemented
+        return function(self, other)
+
+    return method
+
+
+def bind() -> None:
+    """Put operators and methods on Tensor."""
+    for name in METHODS:
+        if name in PUBLIC:
+            setattr(Tensor, name, PUBLIC[name])
+    for name, function in PUBLIC.items():
+        if name.startswith("Tensor."):
+            setattr(Tensor, name.removeprefix("Tensor."), function)
+    for name in IN_PLACE:
+        function = PUBLIC.get(name) or PUBLIC.get(f"Tensor.{name}")
+        if function is not None and f"Tensor.{name}_" not in PUBLIC:
+            setattr(Tensor, f"{name}_", in_place(function, f"{name}_"))
+    for name, function in operators().items():
+        setattr(Tensor, name, function)
+    Tensor.detach_ = detach_
+
+
+def operators() -> dict:
+    """Python's operators by their special names."""
+    arithmetic, comparison = ops.arithmetic, ops.comparison
+    table = {
+        "__add__": arithmetic.add_tensors,
+        "__radd__": _reflected(arithmetic.add_tensors),
+        "__sub__": arithmetic.sub_tensors,
+        "__rsub__": _reflected(arithmetic.sub_tensors),
+        "__mul__": arithmetic.mul,
+        "__rmul__": _reflected(arithmetic.mul),
+        "__truediv__": arithmetic.true_div,
+        "__rtruediv__": _reflected(arithmetic.true_div),
+        "__rdiv__": _reflected(arithmetic.true_div),
+        "__floordiv__": arithmetic.div_floor,
+        "__rfloordiv__": _reflected(arithmetic.div_floor),
+        "__mod__": arithmetic.remainder,
+        "__rmod__": _reflected(arithmetic.remainder),
+        "__pow__": arithmetic.pow,
+        "__rpow__": _reflected(arithmetic.pow),
+        "__neg__": arithmetic.neg,
+        "__pos__": arithmetic.positive,
+        "__abs__": arithmetic.abs,
+        "__invert__": comparison.bitwise_not,
+        "__and__": comparison.bitwise_and,
+        "__rand__": _reflected(comparison.bitwise_and),
+        "__or__": comparison.bitwise_or,
+        "__ror__": _reflected(comparison.bitwise_or),
+        "__xor__": comparison.bitwise_xor,
+        "__rxor__": _reflected(comparison.bitwise_xor),
+        "__lshift__": comparison.bitwise_left_shift,
+        "__rlshift__": _reflected(comparison.bitwise_left_shift),
+        "__rshift__": comparison.bitwise_right_shift,
+        "__rrshift__": _reflected(comparison.bitwise_right_shift),
+        "__lt__": comparison.lt,
+        "__le__": comparison.le,
+        "__gt__": comparison.gt,
+        "__ge__": comparison.ge,
+        "__eq__": _or_not_implemented(comparison.eq),
+        "__ne__": _or_not_implemented(comparison.ne),
+        "__hash__": object.__hash__,
+    }
+    matmul = PUBLIC.get("matmul")
+    if matmul is not None:
+        table |= {"__matmul__": matmul, "__rmatmul__": _reflected(matmul)}
+    in_place_forms = {
+        "__iadd__": arithmetic.add_tensors,
+        "__isub__": arithmetic.sub_tensors,
+        "__imul__": arithmetic.mul,
+        "__itruediv__": arithmetic.true_div,
+        "__ifloordiv__": arithmetic.div_floor,
+        "__imod__": arithmetic.remainder,
+        "__ipow__": arithmetic.pow,
+        "__iand__": comparison.bitwise_and,
+        "__ior__": comparison.bitwise_or,
+        "__ixor__": comparison.bitwise_xor,
+        "__ilshift__": comparison.bitwise_left_shift,
+        "__irshift__": comparison.bitwise_right_shift,
+    }
+    table |= {name: in_place(function, name) for name, function in in_place_forms.items()}
+    return table

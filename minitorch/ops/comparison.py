@@ -1,0 +1,261 @@
+"""Comparison, logic, and choosing between two tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.op import COMPARE, ELEMENTWISE, PROMOTE, function, op
+from ..core.tensor import Tensor
+from .arithmetic import zeros_as
+
+
+@op(ELEMENTWISE, torch="eq", dtype=COMPARE)
+def eq(input, other):
+    """z = (input == other)"""
+    return np.equal(input, other)
+
+
+@op(ELEMENTWISE, torch=("ne", "not_equal"), dtype=COMPARE)
+def ne(input, other):
+    """z = (input != other)"""
+    return np.not_equal(input, other)
+
+
+@op(ELEMENTWISE, torch=("lt", "less"), dtype=COMPARE)
+def lt(input, other):
+    """z = (input < other)"""
+    return np.less(input, other)
+
+
+@op(ELEMENTWISE, torch=("le", "less_equal"), dtype=COMPARE)
+def le(input, other):
+    """z = (input <= other)"""
+    return np.less_equal(input, other)
+
+
+@op(ELEMENTWISE, torch=("gt", "greater"), dtype=COMPARE)
+def gt(input, other):
+    """z = (input > other)"""
+    return np.greater(input, other)
+
+
+@op(ELEMENTWISE, torch=("ge", "greater_equal"), dtype=COMPARE)
+def ge(input, other):
+    """z = (input >= other)"""
+    return np.greater_equal(input, other)
+
+
+@op(ELEMENTWISE, torch="isnan", dtype=COMPARE)
+def isnan(input):
+    """z = whether input is not a number"""
+    return np.not_equal(input, input)
+
+
+@op(ELEMENTWISE, torch="isinf", dtype=COMPARE)
+def isinf(input):
+    """z = whether input is inf or -inf"""
+    return np.isinf(input.astype(np.float32) if input.dtype.kind == "V" else input)
+
+
+@op(ELEMENTWISE, torch="isfinite", dtype=COMPARE)
+def isfinite(input):
+    """z = whether input is neither infinite nor nan"""
+    return np.isfinite(input.astype(np.float32) if input.dtype.kind == "V" else input)
+
+
+@op(ELEMENTWISE, torch="logical_and", dtype=COMPARE)
+def logical_and(input, other):
+    """z = whether both are nonzero"""
+    return np.logical_and(input, other)
+
+
+@op(ELEMENTWISE, torch="logical_or", dtype=COMPARE)
+def logical_or(input, other):
+    """z = whether one of the two is nonzero"""
+    return np.logical_or(input, other)
+
+
+@op(ELEMENTWISE, torch="logical_xor", dtype=COMPARE)
+def logical_xor(input, other):
+    """z = whether exactly one of the two is nonzero"""
+    return np.logical_xor(input, other)
+
+
+@op(ELEMENTWISE, torch="logical_not", dtype=COMPARE)
+def logical_not(input):
+    """z = whether input is zero"""
+    return np.logical_not(input)
+
+
+@op(ELEMENTWISE, torch="bitwise_and", dtype=PROMOTE)
+def bitwise_and(input, other):
+    """z = input & other, for integers and bools"""
+    return np.bitwise_and(input, other)
+
+
+@op(ELEMENTWISE, torch="bitwise_or", dtype=PROMOTE)
+def bitwise_or(input, other):
+    """z = input | other, for integers and bools"""
+    return np.bitwise_or(input, other)
+
+
+@op(ELEMENTWISE, torch="bitwise_xor", dtype=PROMOTE)
+def bitwise_xor(input, other):
+    """z = input ^ other, for integers and bools"""
+    return np.bitwise_xor(input, other)
+
+
+@op(ELEMENTWISE, torch="bitwise_not", dtype=PROMOTE)
+def bitwise_not(input):
+    """z = ~input, for integers and bools"""
+    return np.invert(input)
+
+
+@op(ELEMENTWISE, torch=("bitwise_left_shift", "Tensor.__lshift__"), dtype=PROMOTE)
+def bitwise_left_shift(input, other):
+    """z = input * 2^other, for integers"""
+    return np.left_shift(input, other)
+
+
+@op(ELEMENTWISE, torch=("bitwise_right_shift", "Tensor.__rshift__"), dtype=PROMOTE)
+def bitwise_right_shift(input, other):
+    """z = floor(input / 2^other), for integers"""
+    return np.right_shift(input, other)
+
+
+# Choosing.
+
+
+@op(
+    ELEMENTWISE,
+    dtype=PROMOTE,
+    torch="maximum",
+    vjp=dict(
+        input=lambda g, input, other: _half_at_ties(g, input, other, input < other),
+        other=lambda g, input, other: _half_at_ties(g, input, other, other < input),
+    ),
+)
+def maximum(input, other):
+    """z = the larger of the two; nan wins; ties share the gradient"""
+    return np.maximum(input, other)
+
+
+@op(
+    ELEMENTWISE,
+    dtype=PROMOTE,
+    torch="minimum",
+    vjp=dict(
+        input=lambda g, input, other: _half_at_ties(g, input, other, input > other),
+        other=lambda g, input, other: _half_at_ties(g, input, other, other > input),
+    ),
+)
+def minimum(input, other):
+    """z = the smaller of the two; nan wins; ties share the gradient"""
+    return np.minimum(input, other)
+
+
+def _half_at_ties(g, input, other, loses):
+    return where(input == other, g / 2, g).masked_fill(loses, 0)
+
+
+@op(
+    ELEMENTWISE,
+    dtype=PROMOTE,
+    torch="fmax",
+    vjp=dict(
+        input=lambda g, input, other: g.masked_fill(~((input >= other) | isnan(other)), 0),
+        other=lambda g, input, other: g.masked_fill((input >= other) | isnan(other), 0),
+    ),
+)
+def fmax(input, other):
+    """z = the larger of the two; a number wins over nan; the first input takes ties"""
+    return np.fmax(input, other)
+
+
+@op(
+    ELEMENTWISE,
+    dtype=PROMOTE,
+    torch="fmin",
+    vjp=dict(
+        input=lambda g, input, other: g.masked_fill(~((input <= other) | isnan(other)), 0),
+        other=lambda g, input, other: g.masked_fill((input <= other) | isnan(other), 0),
+    ),
+)
+def fmin(input, other):
+    """z = the smaller of the two; a number wins over nan; the first input takes ties"""
+    return np.fmin(input, other)
+
+
+def _where_types(op_, inputs):
+    condition, *values = inputs
+    if not isinstance(condition, Tensor):
+        raise TypeError(f"where(): argument 'condition' must be Tensor, not {type(condition).__name__}")
+    if condition.array.dtype != np.bool_ and condition.array.dtype != np.uint8:
+        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+    arrays, result = PROMOTE(op_, values)
+    return [condition.array.astype(np.bool_, copy=False), *arrays], result
+
+
+@op(
+    ELEMENTWISE,
+    dtype=_where_types,
+    vjp=dict(
+        input=lambda g, condition: where(condition, g, 0.0),
+        other=lambda g, condition: where(condition, 0.0, g),
+    ),
+    jvp=dict(
+        input=lambda t, condition: where(condition, t, 0.0),
+        other=lambda t, condition: where(condition, 0.0, t),
+    ),
+    backward_name="WhereBackward0",
+)
+def choose(condition, input, other):
+    """z = input where the condition holds, other elsewhere"""
+    return np.where(condition, input, other)
+
+
+@function(torch="where")
+def where(condition: Tensor, input=None, other=None):
+    """z = input where condition else other (tensors or numbers); with the condition alone: the indices where it holds."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    return choose(condition, input, other)
+
+
+def _fill_types(op_, inputs):
+    input, mask, value = inputs
+    if not isinstance(mask, Tensor) or mask.array.dtype != np.bool_:
+        found = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {found}")
+    target = input.array.dtype
+    if isinstance(value, Tensor):
+        if value.array.ndim:
+            raise RuntimeError(
+                f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} dimension(s)."
+            )
+        filler = value.array.astype(target)
+    else:
+        if target.kind in "iu" and isinstance(value, float) and not value.is_integer():
+            raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
+        filler = np.array(value).astype(target)
+    return [input.array, mask.array, filler], None
+
+
+@op(
+    ELEMENTWISE,
+    dtype=_fill_types,
+    torch="masked_fill",
+    vjp=dict(
+        input=lambda g, mask: g.masked_fill(mask, 0),
+        value=lambda g, mask: where(mask, g, zeros_as(g)).sum(),
+    ),
+    jvp=dict(
+        input=lambda t, mask: t.masked_fill(mask, 0),
+        value=lambda t, mask: where(mask, t, 0.0),
+    ),
+)
+def masked_fill(input, mask, value):
+    """z = value where the mask holds, input elsewhere"""
+    return np.where(mask, value, input)
+
+
