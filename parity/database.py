@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from . import targets
-from .checks import Sample
 from .guard import opinfo_database
 from .resolve import missing_name
+from .sample import Sample
 
 FLOAT = ("float64", "float32")
 WITHOUT_FLOAT = ("int64", "bool")  # what stands in for an operation that takes no floats (bitwise_and)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .checks import Sample
+from .sample import Sample
 
 
 def permuted(tensor: torch.Tensor) -> torch.Tensor:

@@ -47,14 +47,9 @@ def totals(results: Sequence[Result]) -> dict[str, int]:
         "missing": sum(r.missing is not None for r in results),
         "cases": sum(r.cases for r in results),
         "passed": sum(r.passed for r in results),
-        "excepted": sum(r.cases - r.passed - failed_cases(r) for r in results),
-        "failed": sum(failed_cases(r) for r in results),
+        "excepted": sum(r.cases - r.passed - r.failed for r in results),
+        "failed": sum(r.failed for r in results),
     }
-
-
-def failed_cases(result: Result) -> int:
-    """Failed cases; the judgement of accuracy is over all of them, and no case of its own."""
-    return result.failed - sum(f.check == "accuracy" for f in result.failures)
 
 
 def sentence(results: Sequence[Result]) -> str:
