@@ -6,15 +6,43 @@ random streams.
 
 from __future__ import annotations
 
-from . import dtypes, methods, ops
+import warnings
+
+from . import access, autograd, dtypes, methods, ops
+from .access import channels_last, channels_last_3d, contiguous_format, memory_format, preserve_format, strided
+from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .core.op import PUBLIC
-from .core.state import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .core.tensor import Tensor
-from .dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint8
+from .devices import device
+from .dtypes import (
+    bfloat16,
+    dtype,
+    finfo,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    iinfo,
+    int8,
+    int16,
+    int32,
+    int64,
+    set_default_dtype,
+    uint8,
+)
 from .dtypes import bool as bool
+from .printing import get_printoptions, set_printoptions
 from .shapes import Size
 
+# Overflow, division by zero and nan are values here, as in torch, not events.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minitorch\.")
+
+double, half, long, short = float64, float16, int64, int16
+inf, nan, pi, e = float("inf"), float("nan"), 3.141592653589793, 2.718281828459045
+
 methods.bind()
+access.bind_properties()
 for _name, _function in PUBLIC.items():
     if "." not in _name:
         globals()[_name] = methods.with_out(_name, _function) if _name in methods.OUT else _function
+float, int = float32, int32

@@ -75,7 +75,7 @@ class Op:
     def _read_rule(self, name: str, rule) -> tuple:
         """The names a rule asks for, each as a function (node, i) -> value."""
         wants = []
-        for parameter in list(inspect.signature(rule).parameters)[1:]:
+        for parameter in self.asked(rule):
             if parameter in self.inputs:
                 wants.append(_fetch_input(self.inputs.index(parameter)))
             elif parameter == self.variadic:
@@ -99,6 +99,11 @@ class Op:
             raise NotImplementedError(f"the derivative of '{self.name}' with respect to '{name}' is not implemented")
         return rule, self._wants[name]
 
+    @staticmethod
+    def asked(rule) -> list:
+        """The names a rule asks for, besides the gradient."""
+        return list(inspect.signature(rule).parameters)[1:]
+
     def keeps(self, needed: tuple) -> tuple:
         """Which inputs, and whether the output, the rules of the `needed` inputs name: (mask, bool)."""
         found = self._keeps.get(needed)
@@ -107,7 +112,7 @@ class Op:
             for i, wanted in enumerate(needed):
                 rule = self.rules.get(self.input_name(i)) if wanted else None
                 if rule is not None:
-                    asked.update(list(inspect.signature(rule).parameters)[1:])
+                    asked.update(self.asked(rule))
             mask = tuple(self.input_name(i) in asked for i in range(len(needed)))
             found = self._keeps[needed] = (mask, "z" in asked)
         return found

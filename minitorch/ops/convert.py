@@ -1,18 +1,35 @@
-"""Copies and changes of type: clone, contiguous, cast."""
+"""Copies and changes of type: clone, contiguous, to, copy_, fill_."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..core.op import KEEP, LINEAR, op
-from ..core.tensor import Tensor
-from ..dtypes import as_numpy_dtype, from_numpy_dtype
+from .. import dtypes
+from ..core.inplace import apply_in_place, check_overlap
+from ..core.op import ELEMENTWISE, KEEP, LINEAR, function, op
+from ..core.promote import result_dtype
+from ..core.state import state
+from ..core.tensor import Tensor, bump_version, node_of, wrap
+from ..devices import check_device
+from ..dtypes import as_numpy_dtype, dtype
 
 
-@op(LINEAR, torch="clone", dtype=KEEP, vjp=dict(input=lambda g: g))
-def clone(input, *, memory_format=None):
-    """A copy with memory of its own; strides of a dense input are kept (torch's preserve_format)."""
-    return np.array(input, order="C" if memory_format == "contiguous" else "K", copy=True, subok=False)
+@op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g: g), backward_name="CloneBackward0")
+def copied(input, *, order):
+    """A copy with memory of its own; order "C" is row-major, "K" keeps the strides of a dense input."""
+    return np.array(input, order=order, copy=True)
+
+
+@function(torch="clone")
+def clone(input: Tensor, *, memory_format=None) -> Tensor:
+    """A copy with memory of its own, differentiable; the strides of a dense input are kept unless told otherwise."""
+    return copied(input, order="C" if str(memory_format) == "torch.contiguous_format" else "K")
+
+
+@function(torch="Tensor.contiguous")
+def contiguous(input: Tensor, memory_format=None) -> Tensor:
+    """The tensor itself when its memory is row-major, else a row-major copy."""
+    return input if input.array.flags.c_contiguous else copied(input, order="C")
 
 
 @op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, source: cast(g, dtype=source)), backward_name="ToCopyBackward0")
@@ -32,5 +49,185 @@ def to_dtype(input: Tensor, dtype) -> Tensor:
     return input if dtype is None else cast(input, dtype=as_numpy_dtype(dtype))
 
 
-def dtype_of(input: Tensor):
-    return from_numpy_dtype(input.array.dtype)
+@function(torch="Tensor.to")
+def to(input: Tensor, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None) -> Tensor:
+    """The tensor as another type or on another device: `to(dtype)`, `to(device, dtype)`, `to(other)`.
+
+    Itself when nothing changes and `copy` is False. RuntimeError for a device other than the CPU.
+    """
+    for value in args:
+        if isinstance(value, Tensor):
+            dtype = value.dtype
+        elif isinstance(value, dtypes.dtype):
+            dtype = value
+        elif isinstance(value, bool):
+            copy = value if copy is False and non_blocking else copy
+            non_blocking = True
+        elif value is not None:
+            device = value
+    check_device(device)
+    converted = to_dtype(input, dtype)
+    return clone(input, memory_format=memory_format) if copy and converted is input else converted
+
+
+def _to_type(target: dtype):
+    def convert_to(input: Tensor, memory_format=None) -> Tensor:
+        return to_dtype(input, target)
+
+    convert_to.__doc__ = f"The tensor as {target.name}; itself when it has that type already."
+    return convert_to
+
+
+_TYPE_METHODS = {
+    "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
+    "long": dtypes.int64, "int": dtypes.int32, "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8,
+    "bool": dtypes.bool,
+}  # fmt: skip
+for _name, _target in _TYPE_METHODS.items():
+    function(torch=f"Tensor.{_name}")(_to_type(_target))
+
+
+@function(torch="Tensor.cpu")
+def cpu(input: Tensor, memory_format=None) -> Tensor:
+    """The tensor itself: it lives on the CPU already."""
+    return input
+
+
+@function(torch="Tensor.cuda")
+def cuda(input: Tensor, device=None, non_blocking=False, memory_format=None) -> Tensor:
+    """RuntimeError: there is no GPU here."""
+    check_device("cuda")
+    return input
+
+
+@function(torch="Tensor.type_as")
+def type_as(input: Tensor, other: Tensor) -> Tensor:
+    """The tensor as the type of `other`."""
+    return to_dtype(input, other.dtype)
+
+
+LEGACY_TYPES = {
+    "torch.FloatTensor": dtypes.float32, "torch.DoubleTensor": dtypes.float64, "torch.HalfTensor": dtypes.float16,
+    "torch.BFloat16Tensor": dtypes.bfloat16, "torch.LongTensor": dtypes.int64, "torch.IntTensor": dtypes.int32,
+    "torch.ShortTensor": dtypes.int16, "torch.CharTensor": dtypes.int8, "torch.ByteTensor": dtypes.uint8,
+    "torch.BoolTensor": dtypes.bool,
+}  # fmt: skip
+
+
+@function(torch="Tensor.type")
+def type_(input: Tensor, dtype=None, non_blocking=False):
+    """The name of the tensor's type ("torch.FloatTensor"), or the tensor as another type (a dtype or such a name)."""
+    if dtype is None:
+        return next(name for name, t in LEGACY_TYPES.items() if t is input.dtype)
+    if isinstance(dtype, str):
+        if dtype not in LEGACY_TYPES:
+            raise ValueError(f"invalid type: '{dtype}'")
+        dtype = LEGACY_TYPES[dtype]
+    return to_dtype(input, getattr(dtype, "dtype", dtype))
+
+
+# Overwriting.
+
+
+def _broadcast_to(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(source, target.shape).astype(target.dtype)
+
+
+def _zeros(g: Tensor) -> Tensor:
+    return wrap(np.zeros(g.array.shape, g.array.dtype))
+
+
+@op(
+    ELEMENTWISE,
+    dtype=KEEP,
+    vjp=dict(input=_zeros, src=lambda g: g),
+    backward_name="CopyBackwards",
+)
+def copied_over(input, src):
+    """The values of `src`, broadcast to the shape and converted to the type of `input`"""
+    return _broadcast_to(src, input)
+
+
+@function(torch="Tensor.copy_")
+def copy_(input: Tensor, src, non_blocking: bool = False) -> Tensor:
+    """Overwrite the tensor with `src`, broadcast and converted. RuntimeError when the shapes do not fit."""
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    if state.grad and (node_of(input) is not None or node_of(src) is not None) or state.trace is not None:
+        return apply_in_place("copy_", copied_over, input, (src,))
+    check_overlap("copy_", input.array)
+    try:
+        np.copyto(input.array, src.array, casting="unsafe")
+    except ValueError:
+        raise RuntimeError(
+            f"copy_(): the source of shape {list(src.array.shape)} cannot be broadcast to {list(input.array.shape)}"
+        ) from None
+    bump_version(input)
+    return input
+
+
+@op(ELEMENTWISE, dtype=KEEP, vjp=dict(input=_zeros, value=lambda g: g.sum()), backward_name="FillBackward0")
+def filled(input, value):
+    """`value` everywhere, in the shape and type of `input`"""
+    return _broadcast_to(value, input)
+
+
+@op(ELEMENTWISE, dtype=KEEP, vjp=dict(input=_zeros), backward_name="FillBackward0")
+def filled_with(input, *, value):
+    """A Python number everywhere, in the shape and type of `input`"""
+    return np.full(input.shape, value).astype(input.dtype)
+
+
+def _check_fill(input: Tensor, value) -> None:
+    if isinstance(value, Tensor) and value.array.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
+        )
+    if not isinstance(value, (Tensor, bool, int, float, np.number, np.bool_)):
+        raise TypeError(f"fill_(): argument 'value' must be Tensor or Number, not {type(value).__name__}")
+
+
+@function(torch="fill")
+def fill(input: Tensor, value) -> Tensor:
+    """A tensor like `input` with `value` (a number or 0-dim tensor) everywhere."""
+    _check_fill(input, value)
+    return filled(input, value) if isinstance(value, Tensor) else filled_with(input, value=value)
+
+
+@function(torch=("Tensor.fill_", "fill_"))
+def fill_(input: Tensor, value) -> Tensor:
+    """Overwrite every element with `value` (a number or 0-dim tensor)."""
+    _check_fill(input, value)
+    return apply_in_place("fill_", fill, input, (value,))
+
+
+@op(ELEMENTWISE, dtype=KEEP, vjp=dict(input=_zeros), backward_name="ZeroBackward0")
+def zeroed(input):
+    """Zeros in the shape and type of `input`"""
+    return np.zeros(input.shape, input.dtype)
+
+
+@function(torch=("Tensor.zero_", "zero_"))
+def zero_(input: Tensor) -> Tensor:
+    """Overwrite every element with zero."""
+    return apply_in_place("zero_", zeroed, input)
+
+
+@function(torch="result_type")
+def result_type(tensor1, tensor2) -> dtype:
+    """The type that arithmetic on the two (tensors or numbers) gives."""
+
+
+    return result_dtype((tensor1, tensor2))
+
+
+@function(torch="promote_types")
+def promote_types(type1: dtype, type2: dtype) -> dtype:
+    """The smallest type that both convert to."""
+    return dtypes.promote_types(type1, type2)
+
+
+@function(torch="can_cast")
+def can_cast(from_: dtype, to: dtype) -> bool:
+    """Whether a result of type `from_` may be written to a tensor of type `to`."""
+    return dtypes.can_cast(from_, to)

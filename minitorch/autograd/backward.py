@@ -1,0 +1,127 @@
+"""`backward` and `grad`: where a backward pass is started from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.op import function
+from ..core.tensor import Tensor, node_of, wrap
+from ..engine import Walk
+
+
+def _as_tuple(value) -> tuple:
+    return (value,) if isinstance(value, Tensor) or value is None else tuple(value)
+
+
+def _roots(outputs, grads, create_graph: bool) -> list:
+    """(node, gradient) for every output; a missing gradient is 1, for scalars only."""
+    if len(grads) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
+    roots = []
+    for i, (output, g) in enumerate(zip(outputs, grads, strict=True)):
+        node = node_of(output)
+        array = output.array
+        if node is None:
+            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+        if g is None:
+            if array.size != 1:
+                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            g = wrap(np.ones(array.shape, array.dtype))
+        elif not isinstance(g, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+        elif g.array.shape != array.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of torch.Size({list(g.array.shape)}) and output[{i}] "
+                f"has a shape of torch.Size({list(array.shape)})."
+            )
+        roots.append((node, g if create_graph else g.detach()))
+    return roots
+
+
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph: bool = False, inputs=None) -> None:
+    """Add to every leaf's `.grad` the gradient of `tensors` (weighted by `grad_tensors`; scalars need none).
+
+    retain_graph: keep what the rules need for another pass (default: `create_graph`). create_graph: record the pass,
+    so that the gradients can be differentiated again. inputs: only these get a `.grad`.
+    RuntimeError for tensors that do not require grad, for non-scalars without a gradient, for a graph already freed.
+    """
+    tensors = _as_tuple(tensors)
+    grads = (None,) * len(tensors) if grad_tensors is None else _as_tuple(grad_tensors)
+    if inputs is not None and len(_as_tuple(inputs)) == 0:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    roots = _roots(tensors, grads, create_graph)
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        Walk(keep, create_graph).run(roots)
+        return
+    inputs = _as_tuple(inputs)
+    found = _collect(roots, inputs, keep, create_graph)
+    for tensor in inputs:
+        g = found.get(node_of(tensor))
+        if g is not None:
+            g = g if create_graph else wrap(g.array.copy())
+            tensor._grad = g if tensor._grad is None else tensor._grad + g
+
+
+def _collect(roots, inputs, keep: bool, create_graph: bool) -> dict:
+    targets = set()
+    for i, tensor in enumerate(inputs):
+        node = node_of(tensor)
+        if node is None:
+            raise RuntimeError(
+                f"One of the differentiated Tensors does not require grad (input {i}, of shape {list(tensor.array.shape)})"
+            )
+        targets.add(node)
+    walk = Walk(keep, create_graph, targets)
+    walk.run(roots)
+    return walk.found
+
+
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph=None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple:
+    """The gradients of `outputs` with respect to `inputs`, as a tuple; no `.grad` is touched.
+
+    An input that the outputs do not depend on raises RuntimeError, unless `allow_unused` (None for it) or
+    `materialize_grads` (zeros for it).
+    """
+    outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False.")
+    grads = (None,) * len(outputs) if grad_outputs is None else _as_tuple(grad_outputs)
+    if is_grads_batched:
+        rows = [
+            grad(outputs, inputs, tuple(None if g is None else g[i] for g in grads), True, create_graph, True, allow_unused)
+            for i in range(next(len(g) for g in grads if g is not None))
+        ]
+        return tuple(None if column[0] is None else column[0].stack(column) for column in zip(*rows, strict=True))
+    roots = _roots(outputs, grads, create_graph)
+    keep = create_graph if retain_graph is None else retain_graph
+    found = _collect(roots, inputs, keep, create_graph)
+    results = []
+    for i, tensor in enumerate(inputs):
+        g = found.get(node_of(tensor))
+        if g is None:
+            if materialize_grads:
+                g = wrap(np.zeros(tensor.array.shape, tensor.array.dtype))
+            elif not allow_unused:
+                raise RuntimeError(
+                    f"One of the differentiated Tensors appears to not have been used in the graph (input {i}, of shape "
+                    f"{list(tensor.array.shape)}). Set allow_unused=True if this is the desired behavior."
+                )
+        results.append(g)
+    return tuple(results)
+
+
+@function(torch="Tensor.backward")
+def backward_method(input: Tensor, gradient=None, retain_graph=None, create_graph: bool = False, inputs=None) -> None:
+    """Add the gradient of this tensor to every leaf's `.grad`, see `autograd.backward`."""
+    backward(input, gradient, retain_graph, create_graph, inputs)
