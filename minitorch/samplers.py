@@ -1,9 +1,9 @@
 """From random bits to random numbers: the distributions, drawn exactly as torch draws them on a CPU.
 
-Every sampler takes a `Generator` and a `count` and returns a flat array; `scatter` lays it into an array of any
-layout in the order in which torch visits the elements. All of a stream depends on details, so they are kept: how many
-words a number costs, which bits of a word count, what is computed in which precision, and where torch's compiler
-fuses a multiplication with an addition (its x86 kernels round `a * b + c` once, so `fma` does too).
+Every sampler takes a `Generator` and a `count` and returns a flat array; `arrange` gives it the shape and layout of a
+tensor, in the order in which torch visits the elements. All of a stream depends on details, so they are kept: how
+many words a number costs, which bits of a word count, what is computed in which precision, and where torch's compiler
+fuses a multiplication with an addition (its x86 kernels round `a * b + c` once, which `rounding.fma` repeats).
 
 The numbers equal torch's bit for bit, with two reservations. Float64 results go through the C library's logarithm,
 sine and cosine, which may differ by one ulp between systems. And on Intel processors torch takes `bernoulli` with a
@@ -22,8 +22,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .generator import Generator
+from .rounding import FLOAT32, FLOAT64, as_type, fma
 
-FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 # Numbers are made in blocks that stay in the processor's cache; a multiple of 16, the block of Box-Muller.
 BLOCK = 8192
 
@@ -38,50 +38,12 @@ def _in_blocks(count: int, dtype: np.dtype, draw: Callable[[int], np.ndarray]) -
     return out
 
 
-def as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """`values` as `dtype`, the way a C cast goes: to half precision by way of float32, and past the range to inf."""
-    if dtype.itemsize == 2 and dtype.kind not in "iu":
-        with np.errstate(over="ignore"):
-            return values.astype(FLOAT32, copy=False).astype(dtype)
-    return values.astype(dtype, copy=False)
-
-
-def scatter(values: np.ndarray, out: np.ndarray) -> None:
-    """Write flat `values` into `out` in torch's order: along memory, from the smallest stride to the largest."""
-    if out.flags.c_contiguous:
-        out.reshape(-1)[...] = values
-        return
-    outer_to_inner = sorted(range(out.ndim), key=lambda d: -abs(out.strides[d]))
-    view = out.transpose(outer_to_inner)
-    view[...] = values.reshape(view.shape)
-
-
-def fma(a: np.ndarray, b: float, c: float) -> np.ndarray:
-    """a * b + c rounded once.
-
-    float32: the product of two 24-bit significands is exact in float64. float64: the rounding errors of product and
-    sum are recovered exactly (Dekker 1971, Knuth's TwoSum) and added at the end.
-    """
-    if a.dtype == FLOAT32:
-        return (a.astype(FLOAT64) * np.float64(b) + np.float64(c)).astype(FLOAT32)
-    if c == 0:
-        return a * b
-    with np.errstate(over="ignore", invalid="ignore"):
-        product = a * b
-        a_high, b_high = _upper_half(a), _upper_half(np.float64(b))
-        a_low, b_low = a - a_high, b - b_high
-        product_error = a_low * b_low - (((product - a_high * b_high) - a_low * b_high) - a_high * b_low)
-        total = product + c
-        c_share = total - product
-        sum_error = (product - (total - c_share)) + (c - c_share)
-        error = sum_error + product_error
-    return total + np.where(np.isfinite(error), error, 0.0)
-
-
-def _upper_half(x):
-    """The leading 26 bits of a float64 (Veltkamp's splitting)."""
-    shifted = x * 134217729.0  # 2**27 + 1
-    return shifted - (shifted - x)
+def arrange(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Flat `values` in the shape of `like`, in torch's order: along its memory, from the smallest stride up."""
+    if like.flags.c_contiguous:
+        return values.reshape(like.shape)
+    outer_to_inner = sorted(range(like.ndim), key=lambda d: -abs(like.strides[d]))
+    return values.reshape([like.shape[d] for d in outer_to_inner]).transpose(np.argsort(outer_to_inner))
 
 
 # Uniform numbers.
