@@ -20,7 +20,7 @@ import torch
 import minitorch
 
 from . import calls
-from .accuracy import Accuracy
+from .accuracy import Accuracy, Truth, unless_rounding
 from .bridge import ToMinitorch, Unsupported, tensors_in
 from .calls import Call
 from .harness import Difference, compare, to_array
@@ -55,42 +55,45 @@ def check_forward(sample: Sample, accuracy: Accuracy | None = None) -> Iterator[
     if found or theirs.error:
         yield "forward", found
         return
-    found = compare(ours.output, theirs.output) or inputs_differ(to) or views_differ(ours, theirs)
+    truth = Truth(sample, theirs.function)
+    our_values, values = tensors_in(ours.output), tensors_in(theirs.output)
+    found = unless_rounding(compare(ours.output, theirs.output), truth.output, our_values, values)
+    found = found or inputs_differ(to) or views_differ(ours, theirs)
     yield "forward", found
     if found:
         return
     if not (info.supports_autograd and theirs.leaves):
         if accuracy is not None:
-            yield "accuracy", accuracy.judge(sample, theirs.function, (ours.output, []), (theirs.output, []), [])
+            yield "accuracy", accuracy.judge(truth.output, our_values, values)
         return
     outputs, our_outputs = theirs.differentiable(), ours.differentiable()
     if len(outputs) != len(our_outputs):
         yield "grad", differs("outputs that require grad", len(our_outputs), len(outputs))
         return
-    starts = [v.requires_grad_() for v in calls.cotangents(outputs, sample.rng)]
+    truth.starts = starts = [v.requires_grad_() for v in calls.cotangents(outputs, sample.rng)]
     our_starts = calls.carry(starts, to)
     grads = calls.gradient(torch, outputs, theirs.leaves, starts, create_graph=True)
     plain = calls.gradient(minitorch, our_outputs, ours.leaves, our_starts)
-    yield "grad", (found := compare_gradients(plain, grads, "gradient"))
+    yield "grad", (found := compare_gradients(plain, grads, "gradient", truth.gradients))
     if accuracy is not None:
-        yield "accuracy", accuracy.judge(sample, theirs.function, (ours.output, plain), (theirs.output, grads), starts)
+        yield "accuracy", accuracy.judge(truth.results, [*our_values, *plain], [*values, *grads])
     if found or not info.supports_gradgrad:
         return
     rng = np.random.default_rng(sample.seed + 1)
-    seconds = [None if g is None else calls.cotangents([g], rng)[0] for g in grads]
+    truth.seconds = seconds = [None if g is None else calls.cotangents([g], rng)[0] for g in grads]
     try:
         expected = calls.second_gradient(torch, grads, [*theirs.leaves, *starts], seconds)
     except RuntimeError:  # torch has no second derivative here
         return
     our_grads = calls.gradient(minitorch, our_outputs, ours.leaves, our_starts, create_graph=True)
-    if found := compare_gradients(our_grads, grads, "gradient with create_graph"):
+    if found := compare_gradients(our_grads, grads, "gradient with create_graph", truth.gradients):
         yield "grad", found
         return
     our_second = calls.second_gradient(minitorch, our_grads, [*ours.leaves, *our_starts], calls.carry(seconds, to))
-    yield "grad2", compare_gradients(our_second, expected, "second gradient")
+    yield "grad2", compare_gradients(our_second, expected, "second gradient", truth.second_gradients)
 
 
-def compare_gradients(ours: list, theirs: list, where: str) -> Difference | None:
+def compare_gradients(ours: list, theirs: list, where: str, truth: Callable) -> Difference | None:
     """Gradient by gradient; one that is not there counts as zeros."""
     for i, (left, right) in enumerate(zip(ours, theirs, strict=True)):
         at = f"{where}[{i}]"
@@ -103,7 +106,7 @@ def compare_gradients(ours: list, theirs: list, where: str) -> Difference | None
         else:
             found = compare(left, right, where=at)
         if found:
-            return found
+            return unless_rounding(found, truth, ours, theirs)
     return None
 
 
@@ -141,8 +144,10 @@ def check_jvp(sample: Sample) -> Difference | None:
         expected = calls.forward_derivative(theirs, tangents)
     except (RuntimeError, NotImplementedError):  # torch has no forward derivative here
         return None
+    truth = Truth(sample, theirs.function)
+    truth.tangents = tangents
     found = calls.forward_derivative(ours, calls.carry(tangents, to))
-    return compare_gradients(found, expected, "forward derivative")
+    return compare_gradients(found, expected, "forward derivative", truth.derivative)
 
 
 def check_variant(sample: Sample, variant: Callable, inplace: bool) -> Difference | None:
@@ -156,7 +161,9 @@ def check_variant(sample: Sample, variant: Callable, inplace: bool) -> Differenc
     found = failed_alike(ours, theirs)
     if found or theirs.error:
         return found
-    found = compare(ours.output, theirs.output)
+    truth = Truth(sample, sample.info.op)
+    our_values, values = tensors_in(ours.output), tensors_in(theirs.output)
+    found = unless_rounding(compare(ours.output, theirs.output), truth.output, our_values, values)
     if found or not inplace:
         return found
     if found := compare(ours.args[0], theirs.args[0], where="input after the call"):
@@ -165,7 +172,7 @@ def check_variant(sample: Sample, variant: Callable, inplace: bool) -> Differenc
     outputs, our_outputs = [[t for t in tensors_in(c.output) if t.requires_grad] for c in (theirs, ours)]
     if not outputs or len(outputs) != len(our_outputs):
         return None if len(outputs) == len(our_outputs) else differs("requires_grad", len(our_outputs), len(outputs))
-    starts = calls.cotangents(outputs, sample.rng)
+    truth.starts = starts = calls.cotangents(outputs, sample.rng)
     try:
         expected = calls.gradient(torch, outputs, leaves, starts)
     except NotImplementedError:  # torch cannot differentiate this in-place form
@@ -177,7 +184,7 @@ def check_variant(sample: Sample, variant: Callable, inplace: bool) -> Differenc
             return None
         return differs("gradient", "raises nothing", describe_error(error))
     grads = calls.gradient(minitorch, our_outputs, our_leaves, calls.carry(starts, to))
-    return compare_gradients(grads, expected, "gradient")
+    return compare_gradients(grads, expected, "gradient", truth.gradients)
 
 
 def torch_refuses(sample: Sample) -> bool:
