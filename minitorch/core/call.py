@@ -1,8 +1,8 @@
 """Calling an operation: arrays out of the tensors, the kernel, a tensor around the result, a node on the tape.
 
 This is the hottest code of the library: on small tensors it is most of the cost of an operation. So there is one
-caller for operations with one input, one for two, and a general one; the first two hold the common case (float32 or
-float64, one type) in a straight line and leave everything else to the general one. All three do the same:
+caller for operations with one input, one for two, one for views, and a general one; the first three hold the common
+case (float32 or float64, one type) in a straight line and leave everything else to the general one. All do the same:
 
     1. let a watcher (forward mode, vmap, a profiler: `state.trace`) take the call, if there is one
     2. convert the inputs by the op's dtype rule                         promote.py
@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from .node import MultiNode, Node, Output
-from .promote import COMPARE, KEEP, round_to
+from .promote import COMPARE, FLOAT, KEEP, PROMOTE, SAME, SUM, round_to
 from .state import state
 from .tensor import Edits, Origin, Tensor, new, node_of, wrap
 
@@ -28,16 +28,25 @@ def make_caller(op):
     """The function that runs `op`: positional arguments are its inputs, keywords its parameters."""
     if op.composite is not None and not op.rules:
         return _composite_caller(op)
+    if op.kind == "view":
+        return _view_caller(op)
     if op.variadic is None and len(op.inputs) == 1:
         return _unary_caller(op)
-    if op.variadic is None and len(op.inputs) == 2 and op.kind == "elementwise":
+    if op.variadic is None and len(op.inputs) == 2 and op.dtype in _PLAIN_RULES and not _has_optional_input(op):
         return _binary_caller(op)
     return _general_caller(op)
 
 
+_PLAIN_RULES = (PROMOTE, FLOAT, COMPARE, SAME, SUM)  # these leave two inputs of one floating type as they are
+
+
+def _has_optional_input(op) -> bool:
+    parameters = op.signature.parameters
+    return any(parameters[name].default is not parameters[name].empty for name in op.inputs)
+
+
 def _unary_caller(op):
     moves = op.dtype is KEEP
-    is_view = op.kind == "view"
     (keeps_input,), keeps_output = op.keeps((True,))
 
     def call(input, **params):
@@ -58,8 +67,7 @@ def _unary_caller(op):
             return run(op, (input,), params)
         z = new(Tensor)
         z.array = out
-        z.node = z.edits = None
-        z.origin = Origin(input, op.call, params) if is_view else None
+        z.node = z.origin = z.edits = None
         node = input.node if input.origin is None else node_of(input)
         if node is not None and state.grad and out.dtype.kind not in "iub":
             if keeps_output:
@@ -71,6 +79,36 @@ def _unary_caller(op):
         return z
 
     return call
+
+
+def _view_caller(op):
+    """For operations whose result shares the memory of their one input. Their rules keep nothing."""
+
+    def call(input, **params):
+        if state.trace is not None or not isinstance(input, Tensor):
+            return run(op, (input,), params)
+        try:
+            out = op.kernel(input.array, **params)
+        except (ValueError, TypeError) as error:
+            raise _as_runtime_error(op, (input,), error) from None
+        return view_of(input, op, params, out)
+
+    return call
+
+
+def view_of(input, op, params, out):
+    """The tensor around `out`, which the view operation `op` made from `input`'s memory."""
+    z = new(Tensor)
+    z.array = out
+    z.edits = None
+    grad = state.grad
+    z.origin = Origin(input, op.call, params, "default" if grad else "no_grad")
+    node = input.node if input.origin is None else node_of(input)
+    if grad and node is not None and out.dtype.kind not in "iub":
+        z.node = Node(op, (node,), (), None, params, out.shape, out.dtype)
+    else:
+        z.node = None
+    return z
 
 
 def _binary_caller(op):
@@ -88,6 +126,8 @@ def _binary_caller(op):
         except (ValueError, TypeError) as error:
             raise _as_runtime_error(op, (input, other), error) from None
         if out.__class__ is not ndarray:
+            if out.__class__ is tuple:
+                return _finish(op, (input, other), params, out)
             out = np.asarray(out)
         z = new(Tensor)
         z.array = out
@@ -102,7 +142,7 @@ def _binary_caller(op):
                 z.edits = Edits()
             z.node = Node(
                 op, (node_a, node_b), (input if keep_a else None, other if keep_b else None),
-                (out, z.edits) if keep_z else None, params, out.shape, dtype,
+                (out, z.edits) if keep_z else None, params, out.shape, out.dtype,
             )  # fmt: skip
         return z
 
@@ -164,9 +204,9 @@ def _finish(op, inputs, params, out):
     recorded = state.grad and any(node is not None for node in nodes)
     if out.__class__ is tuple:
         return _finish_several(op, inputs, params, out, nodes if recorded else None)
-    z = wrap(out)
     if op.kind == "view":
-        z.origin = Origin(inputs[0], op.call, params)
+        return view_of(inputs[0], op, params, out)
+    z = wrap(out)
     if recorded and out.dtype.kind not in "iub":
         mask, keep_z = op.keeps(tuple([node is not None for node in nodes]))
         if keep_z:

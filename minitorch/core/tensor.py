@@ -44,14 +44,14 @@ class Origin:
 
     __slots__ = ("root", "parent", "op", "params", "seen", "kind")
 
-    def __init__(self, parent, op, params):
+    def __init__(self, parent, op, params, kind):
         source = parent.origin
         self.root = parent if source is None else source.root
         self.parent = source
         self.op = op
         self.params = params
         self.seen = tick()
-        self.kind = "default" if state.grad else "no_grad"
+        self.kind = kind
 
     def steps(self) -> tuple:
         """The (op, params) pairs that lead from the root to this view."""
