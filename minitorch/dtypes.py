@@ -198,7 +198,9 @@ class finfo:
     def __init__(self, type: dtype | None = None):
         type = _default if type is None else type
         if not isinstance(type, dtype) or not type.is_floating_point:
-            raise TypeError("torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.finfo'")
+            raise TypeError(
+                "torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.finfo'"
+            )
         self.dtype = type.name
         self.bits = type.itemsize * 8
         if type is bfloat16:

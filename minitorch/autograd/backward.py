@@ -99,7 +99,15 @@ def grad(
     grads = (None,) * len(outputs) if grad_outputs is None else _as_tuple(grad_outputs)
     if is_grads_batched:
         rows = [
-            grad(outputs, inputs, tuple(None if g is None else g[i] for g in grads), True, create_graph, True, allow_unused)
+            grad(
+                outputs,
+                inputs,
+                tuple(None if g is None else g[i] for g in grads),
+                True,
+                create_graph,
+                True,
+                allow_unused,
+            )
             for i in range(next(len(g) for g in grads if g is not None))
         ]
         return tuple(None if column[0] is None else column[0].stack(column) for column in zip(*rows, strict=True))

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..core.op import ELEMENTWISE, LINEAR, VIEW
 from ..core.state import enable_grad, state
-from ..core.tensor import Tensor, wrap
+from ..core.tensor import Tensor, edits_of, node_of, wrap
 from .backward import grad
 
 UnpackedDualTensor = namedtuple("UnpackedDualTensor", ["primal", "tangent"])
@@ -61,18 +61,17 @@ def _tangent_of(value):
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
     """A tensor with the values of `tensor` that carries `tangent` (same shape and type) along."""
     if not dual_level.depth:
-        raise RuntimeError("Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first.")
+        raise RuntimeError(
+            "Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first."
+        )
     if not tensor.dtype.is_floating_point or not tangent.dtype.is_floating_point:
         raise ValueError("Expected primal and tangent to be floating point or complex")
     if tensor.array.shape != tangent.array.shape:
         raise RuntimeError(
             f"Expected tangent of shape {list(tangent.array.shape)} to have the same shape as its primal, {list(tensor.array.shape)}"
         )
-    state.trace, watching = None, state.trace
-    try:
-        dual = tensor.view_as(tensor)
-    finally:
-        state.trace = watching
+    dual = wrap(tensor.array)
+    dual.node, dual.edits = node_of(tensor), edits_of(tensor)
     return _attach(dual, tangent)
 
 
@@ -124,8 +123,16 @@ def _by_rule(op, rules, inputs, tangents, params, output) -> Tensor:
             continue
         rule = rules.get(op.input_name(i))
         if rule is None:
-            raise NotImplementedError(f"the derivative of '{op.name}' with respect to '{op.input_name(i)}' is not implemented")
-        known = {**params, **dict(zip(op.inputs, inputs, strict=False)), "z": output, "size": inputs[i].array.shape, "i": i}
+            raise NotImplementedError(
+                f"the derivative of '{op.name}' with respect to '{op.input_name(i)}' is not implemented"
+            )
+        known = {
+            **params,
+            **dict(zip(op.inputs, inputs, strict=False)),
+            "z": output,
+            "size": inputs[i].array.shape,
+            "i": i,
+        }
         known[op.variadic] = inputs[len(op.inputs) :]
         part = rule(tangent, *[known[name] for name in op.asked(rule)])
         total = part if total is None else total + part
@@ -156,9 +163,16 @@ def _by_double_backward(op, inputs, tangents, params) -> list:
         probes = [_zeros(z).requires_grad_() for z in live]
         pulled = grad(live, list(leaves.values()), probes, create_graph=True, allow_unused=True)
         pairs = [(g, tangents[i]) for i, g in zip(moving, pulled, strict=True) if g is not None and g.requires_grad]
-        pushed = grad([g for g, _ in pairs], probes, [t for _, t in pairs], allow_unused=True) if pairs else [None] * len(live)
+        pushed = (
+            grad([g for g, _ in pairs], probes, [t for _, t in pairs], allow_unused=True)
+            if pairs
+            else [None] * len(live)
+        )
     by_output = dict(zip(map(id, live), pushed, strict=True))
-    return [_zeros(z) if by_output.get(id(z)) is None and z.dtype.is_floating_point else by_output.get(id(z)) for z in outputs]
+    return [
+        _zeros(z) if by_output.get(id(z)) is None and z.dtype.is_floating_point else by_output.get(id(z))
+        for z in outputs
+    ]
 
 
 def _zeros(tensor: Tensor) -> Tensor:

@@ -42,7 +42,9 @@ class FunctionCtx:
         """Keep input or output tensors (or None) for `backward`, where they are `ctx.saved_tensors`."""
         for tensor in tensors:
             if tensor is not None and not isinstance(tensor, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(tensor).__name__}")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument is of type {type(tensor).__name__}"
+                )
         self._saved = tensors
 
     def save_for_forward(self, *tensors) -> None:
@@ -222,7 +224,9 @@ def _record(ctx, args, outputs, positions, nodes):
         node = FunctionNode(None, tuple(nodes), (), None, ctx, arrays[0].shape, arrays[0].dtype)
     places = {id(original): i for i, original in enumerate(results)}
     node.inputs = tuple(
-        None if x is None else (x, edits_of(x).count, None)
+        None
+        if x is None
+        else (x, edits_of(x).count, None)
         if id(x) not in places or id(x) in inputs
         else (_alias(x), edits_of(x).count, places[id(x)])
         for x in ctx._saved

@@ -14,7 +14,9 @@ def _prepare(inputs, name: str, create_graph: bool):
     tensors = (inputs,) if single else tuple(inputs)
     for i, x in enumerate(tensors):
         if not isinstance(x, Tensor):
-            raise TypeError(f"The inputs given to {name} must be either a Tensor or a tuple of Tensors but the value at index {i} has type {type(x)}.")
+            raise TypeError(
+                f"The inputs given to {name} must be either a Tensor or a tuple of Tensors but the value at index {i} has type {type(x)}."
+            )
     leaves = tuple(x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_() for x in tensors)
     return single, leaves
 
@@ -24,7 +26,9 @@ def _outputs(result, name: str):
     outputs = (result,) if single else tuple(result)
     for i, z in enumerate(outputs):
         if not isinstance(z, Tensor):
-            raise TypeError(f"The outputs of the user-provided function given to {name} must be either a Tensor or a tuple of Tensors but the value at index {i} has type {type(z)}.")
+            raise TypeError(
+                f"The outputs of the user-provided function given to {name} must be either a Tensor or a tuple of Tensors but the value at index {i} has type {type(z)}."
+            )
     return single, outputs
 
 
@@ -49,14 +53,18 @@ def _finish(values, single: bool, create_graph: bool):
 def _check_vector(v, like, name: str):
     if v is None:
         if len(like) != 1 or like[0].array.size != 1:
-            raise RuntimeError(f"The vector v can only be None in {name} if the user-provided function returns (or takes) a single Tensor with a single element.")
+            raise RuntimeError(
+                f"The vector v can only be None in {name} if the user-provided function returns (or takes) a single Tensor with a single element."
+            )
         return (wrap(np.ones(like[0].array.shape, like[0].array.dtype)),)
     vectors = (v,) if isinstance(v, Tensor) else tuple(v)
     if len(vectors) != len(like):
         raise RuntimeError(f"{name}: v is a tuple of invalid length: should be {len(like)} but got {len(vectors)}.")
     for a, b in zip(vectors, like, strict=True):
         if a.array.shape != b.array.shape:
-            raise RuntimeError(f"{name}: v has invalid size: should be {list(b.array.shape)} but got {list(a.array.shape)}.")
+            raise RuntimeError(
+                f"{name}: v has invalid size: should be {list(b.array.shape)} but got {list(a.array.shape)}."
+            )
     return vectors
 
 
@@ -82,7 +90,9 @@ def jvp(func, inputs, v=None, create_graph: bool = False, strict: bool = False):
     return _finish(outputs, single_out, create_graph), _finish(products, single_out, create_graph)
 
 
-def jacobian(func, inputs, create_graph: bool = False, strict: bool = False, vectorize: bool = False, strategy="reverse-mode"):
+def jacobian(
+    func, inputs, create_graph: bool = False, strict: bool = False, vectorize: bool = False, strategy="reverse-mode"
+):
     """The Jacobian of `func`: for output of shape S and input of shape T, a tensor of shape S + T (nested tuples for several)."""
     with enable_grad():
         single_in, leaves = _prepare(inputs, "jacobian", create_graph)
@@ -93,18 +103,31 @@ def jacobian(func, inputs, create_graph: bool = False, strict: bool = False, vec
             for k in range(z.array.size):
                 seed = np.zeros(z.array.size, z.array.dtype)
                 seed[k] = 1
-                for column, g in zip(columns, _gradients((z,), leaves, (wrap(seed.reshape(z.array.shape)),), create_graph), strict=True):
+                for column, g in zip(
+                    columns, _gradients((z,), leaves, (wrap(seed.reshape(z.array.shape)),), create_graph), strict=True
+                ):
                     column.append(g)
-            rows.append(tuple(
-                x.stack(column).reshape(z.array.shape + x.array.shape) if column else _zeros(x, z.array.shape + x.array.shape)
-                for x, column in zip(leaves, columns, strict=True)
-            ))
+            rows.append(
+                tuple(
+                    x.stack(column).reshape(z.array.shape + x.array.shape)
+                    if column
+                    else _zeros(x, z.array.shape + x.array.shape)
+                    for x, column in zip(leaves, columns, strict=True)
+                )
+            )
     rows = [tuple(j if create_graph else j.detach() for j in row) for row in rows]
     result = tuple(row[0] if single_in else row for row in rows)
     return result[0] if single_out else result
 
 
-def hessian(func, inputs, create_graph: bool = False, strict: bool = False, vectorize: bool = False, outer_jacobian_strategy="reverse-mode"):
+def hessian(
+    func,
+    inputs,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy="reverse-mode",
+):
     """The Hessian of a function with one scalar output: shape T + T for an input of shape T (nested tuples for several)."""
     single = isinstance(inputs, Tensor)
 

@@ -13,8 +13,9 @@ import itertools
 
 import numpy as np
 
-from ..core.state import no_grad
+from ..core.state import enable_grad, no_grad
 from ..core.tensor import Tensor, wrap
+from . import forward_ad
 from .backward import grad
 
 
@@ -59,11 +60,15 @@ def _analytical(output: Tensor, inputs, wanted) -> list:
     for k in range(size):
         seed = np.zeros(size, output.array.dtype)
         seed[k] = 1
-        found = grad(output, [inputs[i] for i in wanted], wrap(seed.reshape(output.array.shape)), True, allow_unused=True)
+        found = grad(
+            output, [inputs[i] for i in wanted], wrap(seed.reshape(output.array.shape)), True, allow_unused=True
+        )
         for matrix, g, i in zip(matrices, found, wanted, strict=True):
             if g is not None:
                 if g.array.shape != inputs[i].array.shape:
-                    raise GradcheckError(f"the gradient of input {i} has shape {g.array.shape}, the input {inputs[i].array.shape}")
+                    raise GradcheckError(
+                        f"the gradient of input {i} has shape {g.array.shape}, the input {inputs[i].array.shape}"
+                    )
                 matrix[:, k] = g.array.ravel()
     return matrices
 
@@ -93,7 +98,9 @@ def gradcheck(
     inputs = _as_tuple(inputs)
     wanted = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
     if not wanted:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.")
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+        )
     inputs = tuple(x.detach().clone().requires_grad_() if i in wanted else x for i, x in enumerate(inputs))
     try:
         if fast_mode:
@@ -130,7 +137,9 @@ def _check_entries(func, inputs, wanted, eps, atol, rtol, nondet_tol, check_grad
             again = _analytical(output, inputs, wanted)
             for a, b in zip(matrices, again, strict=True):
                 if a.size and np.nanmax(np.abs(a - b), initial=0) > nondet_tol:
-                    raise GradcheckError("Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different values")
+                    raise GradcheckError(
+                        "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different values"
+                    )
         for i, matrix in zip(wanted, matrices, strict=True):
             _compare(matrix, numerical[i][o], f"Jacobian mismatch for output {o} with respect to input {i}", atol, rtol)
 
@@ -169,8 +178,6 @@ def _check_direction(func, inputs, wanted, eps, atol, rtol) -> None:
 
 
 def _check_forward(func, inputs, wanted, eps, atol, rtol) -> None:
-    from . import forward_ad
-
     directions = _directions([inputs[i] for i in wanted], 2)
     numerical = _central_difference(func, inputs, wanted, directions, eps)
     with forward_ad.dual_level():
@@ -206,32 +213,28 @@ def gradgradcheck(
     inputs = _as_tuple(inputs)
     outputs = [z for z in _outputs(func, inputs) if z.requires_grad]
     if grad_outputs is None:
-        cotangents = [wrap(np.asarray(v, z.array.dtype)).requires_grad_() for v, z in zip(_directions(outputs, 3), outputs, strict=True)]
+        cotangents = [
+            wrap(np.asarray(v, z.array.dtype)).requires_grad_()
+            for v, z in zip(_directions(outputs, 3), outputs, strict=True)
+        ]
         if gen_non_contig_grad_outputs:
             cotangents = [wrap(np.repeat(v.array[..., None], 2, -1)[..., 0]).requires_grad_() for v in cotangents]
     else:
         cotangents = list(_as_tuple(grad_outputs))
     count = len(cotangents)
+    wanted = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
 
     def pulled_back(*arguments):
-        primals, vectors = arguments[:-count], arguments[-count:]
-        primals = tuple(
-            x.view_as(x) if isinstance(x, Tensor) and x.requires_grad else x for x in primals
-        )
-        if not any(isinstance(x, Tensor) and x.requires_grad for x in primals):
-            primals = tuple(x.detach().requires_grad_() if isinstance(x, Tensor) and x.dtype.is_floating_point else x for x in primals)
-        wanted = [x for x in primals if isinstance(x, Tensor) and x.requires_grad]
-        results = [z for z in _outputs(func, primals) if z.requires_grad]
-        found = grad(results, wanted, vectors, create_graph=True, allow_unused=True)
+        primals, vectors = list(arguments[:-count]), arguments[-count:]
+        for i in wanted:
+            if not primals[i].requires_grad:
+                primals[i] = primals[i].detach().requires_grad_()
+        with enable_grad():
+            results = [z for z in _outputs(func, primals) if z.requires_grad]
+            found = grad(results, [primals[i] for i in wanted], vectors, create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None)
 
-    from ..core.state import enable_grad
-
-    def always_recorded(*arguments):
-        with enable_grad():
-            return pulled_back(*arguments)
-
     return gradcheck(
-        always_recorded, (*inputs, *cotangents), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
+        pulled_back, (*inputs, *cotangents), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
         nondet_tol=nondet_tol, fast_mode=fast_mode,
     )  # fmt: skip

@@ -85,9 +85,7 @@ def check_rewritable(self: Tensor, node) -> None:
                 "the view and the inplace either both inside the no_grad block or both outside."
             )
         if node is not None and type(origin.root.node) is Leaf:
-            raise RuntimeError(
-                "a view of a leaf Variable that requires grad is being used in an in-place operation."
-            )
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     if type(node) is Leaf:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
 
@@ -142,9 +140,7 @@ def rebase(self: Tensor, node) -> None:
     root = origin.root
     root_node = node_of(root)
     params = {"steps": origin.steps(), "strides": root.array.strides}
-    root.node = Node(
-        write_view.op, (root_node, node), (), None, params, root.array.shape, root.array.dtype
-    )
+    root.node = Node(write_view.op, (root_node, node), (), None, params, root.array.shape, root.array.dtype)
     origin.seen = 0  # the view's own node is made again from the root's when it is asked for
     node_of(self)
 
@@ -229,5 +225,3 @@ def detach_(self: Tensor) -> Tensor:
         )
     self.node = None
     return self
-
-

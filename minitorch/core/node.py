@@ -56,7 +56,19 @@ class RemovableHandle:
 class Node:
     """One recorded operation. `shape` and `dtype` are those of its output, so of the gradient it receives."""
 
-    __slots__ = ("op", "edges", "inputs", "output", "params", "birth", "shape", "dtype", "hooks", "stack", "__weakref__")
+    __slots__ = (
+        "op",
+        "edges",
+        "inputs",
+        "output",
+        "params",
+        "birth",
+        "shape",
+        "dtype",
+        "hooks",
+        "stack",
+        "__weakref__",
+    )
 
     def __init__(self, op, edges, inputs, output, params, shape, dtype):
         self.op = op

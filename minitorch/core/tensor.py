@@ -241,7 +241,11 @@ def node_of(tensor: Tensor):
     origin = tensor.origin
     if origin is not None and type(tensor.node) is not Leaf:
         edits = origin.root.edits
-        if edits is not None and edits.stamp > origin.seen and (tensor.node is not None or origin.root.node is not None):
+        if (
+            edits is not None
+            and edits.stamp > origin.seen
+            and (tensor.node is not None or origin.root.node is not None)
+        ):
             _replay(tensor, origin)
     return tensor.node
 

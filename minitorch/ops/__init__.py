@@ -1,5 +1,29 @@
 """The operations, one family a file; importing this package declares them all."""
 
-from . import arithmetic, comparison, convert, reduce, shape, transcendental
+from . import (
+    activation,
+    arithmetic,
+    comparison,
+    conv,
+    convert,
+    pad,
+    reduce,
+    rounding,
+    shape,
+    special,
+    transcendental,
+)
 
-__all__ = ["arithmetic", "comparison", "convert", "reduce", "shape", "transcendental"]
+__all__ = [
+    "activation",
+    "arithmetic",
+    "comparison",
+    "conv",
+    "convert",
+    "pad",
+    "reduce",
+    "rounding",
+    "shape",
+    "special",
+    "transcendental",
+]

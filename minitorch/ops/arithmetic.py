@@ -153,9 +153,7 @@ def div(input: Tensor, other, *, rounding_mode: str | None = None) -> Tensor:
         return div_floor(input, other)
     if rounding_mode == "trunc":
         return div_trunc(input, other)
-    raise RuntimeError(
-        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
-    )
+    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
 
 
 @function(torch="true_divide")

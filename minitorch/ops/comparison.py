@@ -191,7 +191,9 @@ def _where_types(op_, inputs):
     if not isinstance(condition, Tensor):
         raise TypeError(f"where(): argument 'condition' must be Tensor, not {type(condition).__name__}")
     if condition.array.dtype != np.bool_ and condition.array.dtype != np.uint8:
-        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+        )
     arrays, result = PROMOTE(op_, values)
     return [condition.array.astype(np.bool_, copy=False), *arrays], result
 
@@ -257,5 +259,3 @@ def _fill_types(op_, inputs):
 def masked_fill(input, mask, value):
     """z = value where the mask holds, input elsewhere"""
     return np.where(mask, value, input)
-
-

@@ -217,7 +217,6 @@ def zero_(input: Tensor) -> Tensor:
 def result_type(tensor1, tensor2) -> dtype:
     """The type that arithmetic on the two (tensors or numbers) gives."""
 
-
     return result_dtype((tensor1, tensor2))
 
 

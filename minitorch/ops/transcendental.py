@@ -127,14 +127,19 @@ def tan(input):
     return np.tan(input)
 
 
-@op(ELEMENTWISE, torch=("asin", "arcsin"), dtype=FLOAT, vjp=dict(input=lambda g, input: g * (1 - input * input).rsqrt()))
+@op(
+    ELEMENTWISE, torch=("asin", "arcsin"), dtype=FLOAT, vjp=dict(input=lambda g, input: g * (1 - input * input).rsqrt())
+)
 def asin(input):
     """z = arcsin input, in [-pi/2, pi/2]"""
     return np.arcsin(input)
 
 
 @op(
-    ELEMENTWISE, torch=("acos", "arccos"), dtype=FLOAT, vjp=dict(input=lambda g, input: -g * (1 - input * input).rsqrt())
+    ELEMENTWISE,
+    torch=("acos", "arccos"),
+    dtype=FLOAT,
+    vjp=dict(input=lambda g, input: -g * (1 - input * input).rsqrt()),
 )
 def acos(input):
     """z = arccos input, in [0, pi]"""
@@ -186,7 +191,10 @@ def tanh(input):
 
 
 @op(
-    ELEMENTWISE, torch=("asinh", "arcsinh"), dtype=FLOAT, vjp=dict(input=lambda g, input: g * (input * input + 1).rsqrt())
+    ELEMENTWISE,
+    torch=("asinh", "arcsinh"),
+    dtype=FLOAT,
+    vjp=dict(input=lambda g, input: g * (input * input + 1).rsqrt()),
 )
 def asinh(input):
     """z = arsinh input"""
@@ -194,7 +202,10 @@ def asinh(input):
 
 
 @op(
-    ELEMENTWISE, torch=("acosh", "arccosh"), dtype=FLOAT, vjp=dict(input=lambda g, input: g * (input * input - 1).rsqrt())
+    ELEMENTWISE,
+    torch=("acosh", "arccosh"),
+    dtype=FLOAT,
+    vjp=dict(input=lambda g, input: g * (input * input - 1).rsqrt()),
 )
 def acosh(input):
     """z = arcosh input, for input >= 1"""
