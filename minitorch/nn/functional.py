@@ -1,0 +1,17 @@
+"""nn.functional: the operations of networks as functions, declared in `minitorch/ops`; this is their namespace."""
+
+from .. import ops  # noqa: F401 - declares the operations
+from ..core.op import PUBLIC
+
+_PREFIX = "nn.functional."
+
+__all__ = sorted(name.removeprefix(_PREFIX) for name in PUBLIC if name.startswith(_PREFIX))
+
+globals().update({name: PUBLIC[_PREFIX + name] for name in __all__})
+
+
+def __getattr__(name: str):
+    # Operations that were declared after this module was imported, such as a user's own.
+    if _PREFIX + name in PUBLIC:
+        return PUBLIC[_PREFIX + name]
+    raise AttributeError(f"module 'minitorch.nn.functional' has no attribute '{name}'")
