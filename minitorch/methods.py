@@ -1,7 +1,8 @@
 """The table that binds operators and methods to Tensor, and the one that gives functions torch's `out=`.
 
 Every public operation named in METHODS becomes a method; every one in IN_PLACE also gets its in-place form `name_`;
-those in OUT accept `out=` when called as functions. Names of operations that do not exist (yet) are passed over, so
+those in OUT accept `out=` when called as functions (functions that make new tensors have an `out` of
+their own). Names of operations that do not exist (yet) are passed over, so
 the table is torch's, and an operation is bound the moment it is declared. The operators stand at the end.
 """
 
@@ -49,19 +50,18 @@ triu true_divide trunc unsqueeze xlogy
 
 OUT = frozenset(
     """
-abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr all amax amin aminmax any arange argmax argmin
-argsort asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
-bitwise_xor bmm bucketize cat ceil cholesky cholesky_inverse cholesky_solve clamp clip column_stack concat concatenate
-copysign cos cosh cross cummax cummin cumprod cumsum deg2rad diag digamma div divide dot dstack empty empty_like eq
-erf erfc erfinv exp exp2 expm1 eye float_power floor floor_divide fmax fmin fmod frac full gather ge greater
+abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr all amax amin aminmax any argmax argmin argsort
+asin asinh atan atan2 atanh baddbmm bernoulli bitwise_and bitwise_left_shift bitwise_not bitwise_or
+bitwise_right_shift bitwise_xor bmm bucketize cat ceil cholesky cholesky_inverse cholesky_solve clamp clip
+column_stack concat concatenate copysign cos cosh cross cummax cummin cumprod cumsum deg2rad diag digamma div divide
+dot dstack eq erf erfc erfinv exp exp2 expm1 float_power floor floor_divide fmax fmin fmod frac gather ge greater
 greater_equal gt heaviside histc hstack hypot index_add index_copy index_select inner isin isneginf isposinf kron
-kthvalue ldexp le lerp less less_equal lgamma linspace log log10 log1p log2 log_softmax logaddexp logaddexp2
-logcumsumexp logical_and logical_not logical_or logical_xor logit logspace logsumexp lt masked_select matmul
-matrix_power max maximum mean min minimum mm mode mul multinomial multiply mv nan_to_num nanmean nanquantile ne neg
-negative nonzero norm normal not_equal ones ones_like outer pow prod quantile rand rand_like randint randn randn_like
-randperm reciprocal remainder renorm round row_stack rsqrt scatter scatter_add searchsorted sigmoid sign signbit sin
-sinc sinh softmax sort sqrt square stack std std_mean sub subtract sum svd take_along_dim tan tanh topk
-triangular_solve tril triu trunc var var_mean vdot vstack where xlogy zeros zeros_like
+kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp
+logical_and logical_not logical_or logical_xor logit logsumexp lt masked_select matmul matrix_power max maximum mean
+min minimum mm mode mul multinomial multiply mv nan_to_num nanmean nanquantile ne neg negative nonzero norm not_equal
+outer pow prod quantile reciprocal remainder renorm round row_stack rsqrt scatter scatter_add searchsorted sigmoid
+sign signbit sin sinc sinh softmax sort sqrt square stack std std_mean sub subtract sum svd take_along_dim tan tanh
+topk triangular_solve tril triu trunc var var_mean vdot vstack where xlogy
 """.split()
 )
 
@@ -81,6 +81,8 @@ def with_out(name: str, function):
 def _reflected(function):
     @functools.wraps(function)
     def method(self, other):
+        if not isinstance(self, Tensor):
+            raise TypeError(f"a reflected operator of Tensor doesn't apply to a '{type(self).__name__}' object")
         return function(other, self)
 
     return method

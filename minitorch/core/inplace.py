@@ -34,10 +34,11 @@ def in_place(function, name: str):
 def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> Tensor:
     """Write `function(self, *args, **kwargs)` into `self`. RuntimeError where torch refuses; then nothing changed."""
     kwargs = kwargs or {}
+    if state.trace is not None:
+        return _apply_traced(name, function, self, args, kwargs)
     node = node_of(self)
     if not state.grad:
-        with_values = function(self, *args, **kwargs)
-        write(name, self, with_values.array)
+        write(name, self, function(self, *args, **kwargs).array)
         return self
     needs_grad = node is not None or _any_requires_grad(args, kwargs)
     if needs_grad:
@@ -55,6 +56,20 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
     write(name, self, result.array)
     if needs_grad:
         rebase(self, result.node)
+    return self
+
+
+def _apply_traced(name: str, function, self: Tensor, args, kwargs) -> Tensor:
+    """In-place while forward mode watches: the result's tangent becomes the tensor's."""
+    result = function(self, *args, **kwargs)
+    trace, state.trace = state.trace, None
+    try:
+        apply_in_place(name, lambda *_: result, self, args, kwargs)
+    finally:
+        state.trace = trace
+    self.__dict__.pop("_tangent", None)
+    if "_tangent" in result.__dict__:
+        self.__dict__["_tangent"] = result.__dict__["_tangent"]
     return self
 
 
@@ -124,7 +139,7 @@ def write(name: str, self: Tensor, values: np.ndarray) -> None:
 def check_overlap(name: str, array: np.ndarray) -> None:
     """RuntimeError when two elements share one memory location (an expanded tensor)."""
     for size, stride in zip(array.shape, array.strides, strict=True):
-        if stride == 0 and size > 1:
+        if array.size and stride == 0 and size > 1:
             raise RuntimeError(
                 f"{name}(): unsupported operation: more than one element of the written-to tensor refers to a single "
                 "memory location. Please clone() the tensor before performing the operation."

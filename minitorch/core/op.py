@@ -41,7 +41,7 @@ PUBLIC: dict[str, Callable] = {}  # torch name ("sum", "nn.functional.relu") -> 
 class Op:
     """The declaration of a primitive operation: everything that is known about it, in one object."""
 
-    def __init__(self, kind, reference, *, torch, dtype, vjp, jvp, composite, backward_name):
+    def __init__(self, kind, reference, *, torch, dtype, vjp, jvp, composite, numbers, backward_name):
         self.kind = kind
         self.reference = reference
         self.kernel = reference  # what is called; `minitorch.kernels` may plug in a faster equal
@@ -53,6 +53,9 @@ class Op:
         self.composite = composite
         self.backward_name = backward_name or "".join(w.capitalize() for w in self.name.split("_")) + "Backward0"
         self._read_signature()
+        if numbers is None:
+            numbers = self.inputs[1:] if kind == ELEMENTWISE and len(self.inputs) == 2 else ()
+        self.numbers = frozenset(numbers)
         self._wants = {name: self._read_rule(name, rule) for name, rule in vjp.items()}
         self._keeps: dict[tuple, tuple] = {}
 
@@ -191,19 +194,20 @@ def _modified(node, array, edits, what: str):
     )
 
 
-def op(kind, *, torch=(), dtype=KEEP, vjp=None, jvp=None, composite=None, backward_name=None):
+def op(kind, *, torch=(), dtype=KEEP, vjp=None, jvp=None, composite=None, numbers=None, backward_name=None):
     """Declare the decorated reference kernel as a primitive operation; returns its caller.
 
     torch: the torch names it answers to itself, when it needs no function around it. dtype: a rule of promote.py.
     vjp, jvp: a rule per input name. composite: the same computation in Tensor operations, used instead of the kernel
-    where a gradient must flow and no rules are given.
+    where a gradient must flow and no rules are given. numbers: the inputs that may be Python numbers (default: the
+    second of two, elementwise). backward_name: the name of the grad_fn, where it is not made from the op's own.
     """
 
     def declare(reference):
         names = (torch,) if isinstance(torch, str) else tuple(torch)
         declared = Op(
             kind, reference, torch=names, dtype=dtype, vjp=vjp or {}, jvp=jvp or {}, composite=composite,
-            backward_name=backward_name,
+            numbers=numbers, backward_name=backward_name,
         )  # fmt: skip
         if declared.name in REGISTRY:
             raise TypeError(f"an operation called {declared.name!r} is declared already")

@@ -32,10 +32,21 @@ def not_a_tensor(op, name, value) -> TypeError:
     return TypeError(f"{op.name}(): argument '{name}' must be Tensor, not {type(value).__name__}")
 
 
+def check_tensor(name: str, argument: str, value) -> None:
+    """TypeError unless `value` is a Tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}(): argument '{argument}' must be Tensor, not {type(value).__name__}")
+
+
 def _check_operands(op, inputs) -> None:
+    tensors = 0
     for i, value in enumerate(inputs):
-        if not isinstance(value, Tensor) and value is not None and not isinstance(value, _NUMBERS):
+        if isinstance(value, Tensor):
+            tensors += 1
+        elif value is not None and not (op.input_name(i) in op.numbers and isinstance(value, _NUMBERS)):
             raise not_a_tensor(op, op.input_name(i), value)
+    if not tensors:
+        raise not_a_tensor(op, op.input_name(0), inputs[0])
 
 
 def _convert(inputs, compute: np.dtype) -> list:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.inplace import apply_in_place
 from ..core.op import ELEMENTWISE, FLOAT, PROMOTE, function, op
-from ..core.promote import result_dtype
+from ..core.promote import check_tensor, result_dtype
 from ..core.tensor import Tensor, wrap
 from ..dtypes import BOOL, FLOATING
 from ..dtypes import bool as bool_
@@ -17,16 +18,30 @@ def zeros_as(g: Tensor) -> Tensor:
     return wrap(np.zeros(g.array.shape, g.array.dtype))
 
 
+EITHER = ("input", "other")  # one of the two operands may be a Python number
+
 # The four operations. `add` and `sub` have torch's `alpha`, a factor for the second operand.
 
 
-@op(ELEMENTWISE, dtype=PROMOTE, vjp=dict(input=lambda g: g, other=lambda g: g), backward_name="AddBackward0")
+@op(
+    ELEMENTWISE,
+    dtype=PROMOTE,
+    numbers=EITHER,
+    vjp=dict(input=lambda g: g, other=lambda g: g),
+    backward_name="AddBackward0",
+)
 def add_tensors(input, other):
     """z = input + other"""
     return np.add(input, other)
 
 
-@op(ELEMENTWISE, dtype=PROMOTE, vjp=dict(input=lambda g: g, other=lambda g: -g), backward_name="SubBackward0")
+@op(
+    ELEMENTWISE,
+    dtype=PROMOTE,
+    numbers=EITHER,
+    vjp=dict(input=lambda g: g, other=lambda g: -g),
+    backward_name="SubBackward0",
+)
 def sub_tensors(input, other):
     """z = input - other"""
     if input.dtype == np.bool_:
@@ -37,6 +52,7 @@ def sub_tensors(input, other):
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
+    numbers=EITHER,
     vjp=dict(input=lambda g: g, other=lambda g, alpha: g * alpha),
     backward_name="AddBackward0",
 )
@@ -80,6 +96,7 @@ def sub(input: Tensor, other, *, alpha=1) -> Tensor:
 @function(torch="rsub")
 def rsub(input: Tensor, other, *, alpha=1) -> Tensor:
     """z = other - alpha * input."""
+    check_tensor("rsub", "input", input)
     return sub(other, input, alpha=alpha)
 
 
@@ -87,6 +104,7 @@ def rsub(input: Tensor, other, *, alpha=1) -> Tensor:
     ELEMENTWISE,
     torch=("mul", "multiply"),
     dtype=PROMOTE,
+    numbers=EITHER,
     vjp=dict(input=lambda g, other: g * other, other=lambda g, input: g * input),
 )
 def mul(input, other):
@@ -97,6 +115,7 @@ def mul(input, other):
 @op(
     ELEMENTWISE,
     dtype=FLOAT,
+    numbers=EITHER,
     vjp=dict(input=lambda g, other: g / other, other=lambda g, other, z: -g * (z / other)),
     backward_name="DivBackward0",
 )
@@ -113,6 +132,7 @@ def _check_zero(other: np.ndarray) -> None:
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
+    numbers=EITHER,
     vjp=dict(input=lambda g: zeros_as(g), other=lambda g: zeros_as(g)),
     backward_name="DivBackward1",
 )
@@ -130,6 +150,7 @@ def div_floor(input, other):
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
+    numbers=EITHER,
     vjp=dict(input=lambda g: zeros_as(g), other=lambda g: zeros_as(g)),
     backward_name="DivBackward1",
 )
@@ -172,6 +193,7 @@ def floor_divide(input: Tensor, other) -> Tensor:
     ELEMENTWISE,
     dtype=PROMOTE,
     torch="remainder",
+    numbers=EITHER,
     vjp=dict(input=lambda g: g, other=lambda g, input, other: -g * div_floor(input, other)),
 )
 def remainder(input, other):
@@ -202,6 +224,8 @@ def fmod(input, other):
 @op(ELEMENTWISE, torch=("neg", "negative"), dtype=PROMOTE, vjp=dict(input=lambda g: -g))
 def neg(input):
     """z = -input"""
+    if input.dtype == np.bool_:
+        raise ValueError("negation of a bool tensor is not supported; use ~ or logical_not instead")
     return np.negative(input)
 
 
@@ -297,7 +321,13 @@ def _pow_exponent(g, input, exponent, z):
     return (g * (z * logarithm)).masked_fill((input == 0) & (exponent >= 0), 0)
 
 
-@op(ELEMENTWISE, dtype=PROMOTE, vjp=dict(input=_pow_input, exponent=_pow_exponent), backward_name="PowBackward1")
+@op(
+    ELEMENTWISE,
+    dtype=PROMOTE,
+    numbers=("input", "exponent"),
+    vjp=dict(input=_pow_input, exponent=_pow_exponent),
+    backward_name="PowBackward1",
+)
 def pow_tensors(input, exponent):
     """z = input ** exponent; 0 ** 0 = 1"""
     if input.dtype.kind in "iu":
@@ -316,6 +346,7 @@ def _integer_power(input, exponent):
 def pow(input, exponent) -> Tensor:
     """z = input ** exponent, for a tensor and a tensor or number. Integers to negative integer powers raise."""
     if not isinstance(exponent, Tensor):
+        check_tensor("pow", "input", input)
         common = result_dtype((input, exponent))
         if common.category != FLOATING and exponent < 0:
             raise RuntimeError("pow(): Integers to negative integer powers are not allowed.")
@@ -378,6 +409,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value=1) -> Tens
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
+    numbers=("weight",),
     vjp=dict(
         input=lambda g, weight: g * (1 - weight),
         end=lambda g, weight: g * weight,
@@ -404,6 +436,7 @@ def lerp(input: Tensor, end: Tensor, weight) -> Tensor:
     ELEMENTWISE,
     torch="hypot",
     dtype=FLOAT,
+    numbers=(),
     vjp=dict(input=lambda g, input, z: g * (input / z), other=lambda g, other, z: g * (other / z)),
 )
 def hypot(input, other):
@@ -416,3 +449,13 @@ def float_power(input, exponent) -> Tensor:
     """z = input ** exponent, computed in float64."""
     as_double = [to_dtype(x, np.float64) if isinstance(x, Tensor) else float(x) for x in (input, exponent)]
     return pow(*as_double)
+
+
+@function(torch="Tensor.float_power_")
+def float_power_(input: Tensor, exponent) -> Tensor:
+    """`float_power` in place. RuntimeError unless the tensor is float64."""
+    if input.array.dtype != np.float64:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {input.dtype} but the operation's result requires dtype Double"
+        )
+    return apply_in_place("float_power_", float_power, input, (exponent,))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.op import COMPARE, ELEMENTWISE, PROMOTE, function, op
+from ..core.promote import result_dtype
 from ..core.tensor import Tensor
-from .arithmetic import zeros_as
+from .arithmetic import EITHER, zeros_as
 
 
 @op(ELEMENTWISE, torch="eq", dtype=COMPARE)
@@ -63,19 +64,19 @@ def isfinite(input):
     return np.isfinite(input.astype(np.float32) if input.dtype.kind == "V" else input)
 
 
-@op(ELEMENTWISE, torch="logical_and", dtype=COMPARE)
+@op(ELEMENTWISE, torch="logical_and", numbers=(), dtype=COMPARE)
 def logical_and(input, other):
     """z = whether both are nonzero"""
     return np.logical_and(input, other)
 
 
-@op(ELEMENTWISE, torch="logical_or", dtype=COMPARE)
+@op(ELEMENTWISE, torch="logical_or", numbers=(), dtype=COMPARE)
 def logical_or(input, other):
     """z = whether one of the two is nonzero"""
     return np.logical_or(input, other)
 
 
-@op(ELEMENTWISE, torch="logical_xor", dtype=COMPARE)
+@op(ELEMENTWISE, torch="logical_xor", numbers=(), dtype=COMPARE)
 def logical_xor(input, other):
     """z = whether exactly one of the two is nonzero"""
     return np.logical_xor(input, other)
@@ -87,19 +88,19 @@ def logical_not(input):
     return np.logical_not(input)
 
 
-@op(ELEMENTWISE, torch="bitwise_and", dtype=PROMOTE)
+@op(ELEMENTWISE, torch="bitwise_and", numbers=EITHER, dtype=PROMOTE)
 def bitwise_and(input, other):
     """z = input & other, for integers and bools"""
     return np.bitwise_and(input, other)
 
 
-@op(ELEMENTWISE, torch="bitwise_or", dtype=PROMOTE)
+@op(ELEMENTWISE, torch="bitwise_or", numbers=EITHER, dtype=PROMOTE)
 def bitwise_or(input, other):
     """z = input | other, for integers and bools"""
     return np.bitwise_or(input, other)
 
 
-@op(ELEMENTWISE, torch="bitwise_xor", dtype=PROMOTE)
+@op(ELEMENTWISE, torch="bitwise_xor", numbers=EITHER, dtype=PROMOTE)
 def bitwise_xor(input, other):
     """z = input ^ other, for integers and bools"""
     return np.bitwise_xor(input, other)
@@ -111,13 +112,13 @@ def bitwise_not(input):
     return np.invert(input)
 
 
-@op(ELEMENTWISE, torch=("bitwise_left_shift", "Tensor.__lshift__"), dtype=PROMOTE)
+@op(ELEMENTWISE, torch=("bitwise_left_shift", "Tensor.__lshift__"), numbers=EITHER, dtype=PROMOTE)
 def bitwise_left_shift(input, other):
     """z = input * 2^other, for integers"""
     return np.left_shift(input, other)
 
 
-@op(ELEMENTWISE, torch=("bitwise_right_shift", "Tensor.__rshift__"), dtype=PROMOTE)
+@op(ELEMENTWISE, torch=("bitwise_right_shift", "Tensor.__rshift__"), numbers=EITHER, dtype=PROMOTE)
 def bitwise_right_shift(input, other):
     """z = floor(input / 2^other), for integers"""
     return np.right_shift(input, other)
@@ -128,6 +129,7 @@ def bitwise_right_shift(input, other):
 
 @op(
     ELEMENTWISE,
+    numbers=(),
     dtype=PROMOTE,
     torch="maximum",
     vjp=dict(
@@ -142,6 +144,7 @@ def maximum(input, other):
 
 @op(
     ELEMENTWISE,
+    numbers=(),
     dtype=PROMOTE,
     torch="minimum",
     vjp=dict(
@@ -160,6 +163,7 @@ def _half_at_ties(g, input, other, loses):
 
 @op(
     ELEMENTWISE,
+    numbers=(),
     dtype=PROMOTE,
     torch="fmax",
     vjp=dict(
@@ -174,6 +178,7 @@ def fmax(input, other):
 
 @op(
     ELEMENTWISE,
+    numbers=(),
     dtype=PROMOTE,
     torch="fmin",
     vjp=dict(
@@ -194,12 +199,18 @@ def _where_types(op_, inputs):
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
         )
-    arrays, result = PROMOTE(op_, values)
+    if any(isinstance(v, Tensor) for v in values):
+        arrays, result = PROMOTE(op_, [None, *values])
+        arrays = arrays[1:]
+    else:
+        common = result_dtype(values).numpy
+        arrays, result = [np.array(v, common) for v in values], None
     return [condition.array.astype(np.bool_, copy=False), *arrays], result
 
 
 @op(
     ELEMENTWISE,
+    numbers=EITHER,
     dtype=_where_types,
     vjp=dict(
         input=lambda g, condition: where(condition, g, 0.0),
@@ -224,6 +235,12 @@ def where(condition: Tensor, input=None, other=None):
     return choose(condition, input, other)
 
 
+@function(torch="Tensor.where")
+def where_method(input: Tensor, condition: Tensor, other) -> Tensor:
+    """z = self where condition else other."""
+    return where(condition, input, other)
+
+
 def _fill_types(op_, inputs):
     input, mask, value = inputs
     if not isinstance(mask, Tensor) or mask.array.dtype != np.bool_:
@@ -237,7 +254,7 @@ def _fill_types(op_, inputs):
             )
         filler = value.array.astype(target)
     else:
-        if target.kind in "iu" and isinstance(value, float) and not value.is_integer():
+        if isinstance(value, complex) or (target.kind in "iu" and isinstance(value, float) and not value.is_integer()):
             raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
         filler = np.array(value).astype(target)
     return [input.array, mask.array, filler], None

@@ -17,19 +17,38 @@ from ..dtypes import as_numpy_dtype, dtype
 @op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g: g), backward_name="CloneBackward0")
 def copied(input, *, order):
     """A copy with memory of its own; order "C" is row-major, "K" keeps the strides of a dense input."""
+    if order == "channels_last":
+        out = np.empty([input.shape[0], *input.shape[2:], input.shape[1]], input.dtype)
+        out = np.moveaxis(out, -1, 1)
+        out[...] = input
+        return out
     return np.array(input, order=order, copy=True)
+
+
+_ORDERS = {
+    "torch.contiguous_format": "C",
+    "torch.channels_last": "channels_last",
+    "torch.channels_last_3d": "channels_last",
+}
+
+
+def _in_order(input: Tensor, order: str) -> bool:
+    if order == "channels_last":
+        return np.moveaxis(input.array, 1, -1).flags.c_contiguous
+    return order == "K" or input.array.flags.c_contiguous
 
 
 @function(torch="clone")
 def clone(input: Tensor, *, memory_format=None) -> Tensor:
     """A copy with memory of its own, differentiable; the strides of a dense input are kept unless told otherwise."""
-    return copied(input, order="C" if str(memory_format) == "torch.contiguous_format" else "K")
+    return copied(input, order=_ORDERS.get(str(memory_format), "K"))
 
 
 @function(torch="Tensor.contiguous")
 def contiguous(input: Tensor, memory_format=None) -> Tensor:
-    """The tensor itself when its memory is row-major, else a row-major copy."""
-    return input if input.array.flags.c_contiguous else copied(input, order="C")
+    """The tensor itself when its memory is row-major (or in the order of `memory_format`), else a copy that is."""
+    order = "C" if memory_format is None else _ORDERS.get(str(memory_format), "C")
+    return input if _in_order(input, order) else copied(input, order=order)
 
 
 @op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, source: cast(g, dtype=source)), backward_name="ToCopyBackward0")
@@ -67,12 +86,19 @@ def to(input: Tensor, *args, dtype=None, device=None, non_blocking=False, copy=F
             device = value
     check_device(device)
     converted = to_dtype(input, dtype)
-    return clone(input, memory_format=memory_format) if copy and converted is input else converted
+    if copy and converted is input:
+        return clone(input, memory_format=memory_format)
+    return converted if memory_format is None else _reordered(converted, memory_format)
+
+
+def _reordered(input: Tensor, memory_format) -> Tensor:
+    order = _ORDERS.get(str(memory_format), "K")
+    return input if _in_order(input, order) else copied(input, order=order)
 
 
 def _to_type(target: dtype):
     def convert_to(input: Tensor, memory_format=None) -> Tensor:
-        return to_dtype(input, target)
+        return _reordered(to_dtype(input, target), memory_format)
 
     convert_to.__doc__ = f"The tensor as {target.name}; itself when it has that type already."
     return convert_to

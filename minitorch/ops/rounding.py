@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.op import COMPARE, ELEMENTWISE, FLOAT, PROMOTE, function, op
-from ..core.promote import result_dtype
+from ..core.promote import check_tensor, result_dtype
 from ..core.tensor import Tensor
 from ..dtypes import FLOATING, finfo
 from .arithmetic import zeros_as
@@ -80,6 +80,7 @@ def _inside(input: Tensor, min, max) -> Tensor:
 
 @op(
     ELEMENTWISE,
+    numbers=("min", "max"),
     dtype=PROMOTE,
     vjp=dict(
         input=lambda g, input, min, max: g * ((input >= min) & (input <= max)),
@@ -118,6 +119,7 @@ def clamp_from_above(input, max):
 @function(torch=("clamp", "clip"))
 def clamp(input: Tensor, min=None, max=None) -> Tensor:
     """Every element moved into [min, max]; a bound may be a number, a tensor or absent. RuntimeError when both are."""
+    check_tensor("clamp", "input", input)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
@@ -197,7 +199,7 @@ def signbit(input):
     )
 
 
-@op(ELEMENTWISE, torch="heaviside", dtype=PROMOTE)
+@op(ELEMENTWISE, torch="heaviside", numbers=(), dtype=PROMOTE)
 def heaviside(input, values):
     """z = 0 below zero, `values` at zero, 1 above"""
     return np.where(input == 0, values, (input > 0).astype(input.dtype))
@@ -218,4 +220,6 @@ def isneginf(input):
 @function(torch="ldexp")
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """z = input * 2^other."""
+    check_tensor("ldexp", "input", input)
+    check_tensor("ldexp", "other", other)
     return input * (2.0**other)

@@ -192,23 +192,43 @@ def lgamma(input):
 
 
 @op(ELEMENTWISE, torch=("digamma", "special.digamma", "special.psi"), dtype=FLOAT,
-    vjp=dict(input=lambda g, input: g * trigamma(input)))  # fmt: skip
+    vjp=dict(input=lambda g, input: g * polygamma_of(input, n=1)))  # fmt: skip
 def digamma(input):
     """z = d/dx ln Gamma(x) at x = input"""
     return _digamma_array(input)
 
 
-@op(ELEMENTWISE, dtype=FLOAT)
-def trigamma(input):
-    """z = d^2/dx^2 ln Gamma(x) at x = input"""
-    wide = input.astype(np.float64)
-    reflected = np.where(wide < 0.5, 1 - wide, wide)
-    large, factors = _shifted(reflected)
-    value = 1 / large + 0.5 / large**2 + sum(b / large ** (2 * k + 1) for k, b in enumerate(_BERNOULLI, 1))
-    for f in factors:
-        value = value + np.where(reflected < 10, 1 / f**2, 0.0)
-    sine = np.sin(math.pi * (wide - np.floor(wide)))
-    return np.where(wide < 0.5, (math.pi / sine) ** 2 - value, value).astype(input.dtype)
+def _polygamma_array(n: int, x: np.ndarray) -> np.ndarray:
+    """(-1)^(n+1) n! sum_k 1 / (x+k)^(n+1): nine terms, then Euler-Maclaurin; negative x by reflection (n = 1, 2)."""
+    wide = x.astype(np.float64)
+    reflect = (wide < 0.5) & (n <= 2)
+    start = np.where(reflect, 1 - wide, wide)
+    total = sum(1 / (start + k) ** (n + 1) for k in range(12))
+    large = start + 12
+    total = total + 1 / (n * large**n) + 0.5 / large ** (n + 1)
+    rising = n + 1.0
+    for k, b in enumerate(_BERNOULLI, 1):
+        total = total + b / math.factorial(2 * k) * rising / large ** (n + 2 * k)
+        rising *= (n + 2 * k) * (n + 2 * k + 1)
+    value = (-1) ** (n + 1) * math.factorial(n) * total
+    fraction = math.pi * (wide - np.floor(wide))
+    sine = np.sin(fraction)
+    if n == 1:
+        return np.where(reflect, (math.pi / sine) ** 2 - value, value).astype(x.dtype)
+    if n == 2:
+        return np.where(reflect, value + 2 * math.pi**3 * np.cos(fraction) / -(sine**3), value).astype(x.dtype)
+    return value.astype(x.dtype)
+
+
+@op(
+    ELEMENTWISE,
+    dtype=FLOAT,
+    vjp=dict(input=lambda g, input, n: g * polygamma_of(input, n=n + 1)),
+    backward_name="PolygammaBackward0",
+)
+def polygamma_of(input, *, n):
+    """z = the (n+1)-th derivative of ln Gamma at input"""
+    return _polygamma_array(n, input)
 
 
 @op(
