@@ -1,31 +1,83 @@
-"""Shapes and views: the same elements seen in another shape, order or selection."""
+"""Views that change the shape: the same memory read with other sizes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.lib.stride_tricks import as_strided as numpy_as_strided
 
+from .. import dtypes
+from ..core.call import view_of
+from ..core.inplace import check_rewritable
+from ..core.node import Leaf
 from ..core.op import KEEP, VIEW, function, op
-from ..core.tensor import Tensor
-from ..shapes import infer_size, normalize_dim, size_arguments, view_strides
-from .convert import clone
+from ..core.state import state
+from ..core.tensor import Tensor, bump_version, node_of
+from ..shapes import (
+    Size,
+    broadcast_shapes,
+    infer_size,
+    normalize_dim,
+    normalize_dims,
+    size_arguments,
+    view_strides,
+)
+from ..strided import element_strides, strided
+from .convert import contiguous
+from .reduce import sum_to_size
 
-
-def _strides_as(array: np.ndarray, shape):
-    return view_strides(array.shape, [s // array.itemsize for s in array.strides], shape)
+# Sizes.
 
 
 @op(VIEW, dtype=KEEP, vjp=dict(input=lambda g, size: g.reshape(size)), backward_name="ViewBackward0")
 def view_as_shape(input, *, shape):
     """The same memory in another shape."""
-    return input.reshape(shape)
+    if input.flags.c_contiguous:
+        return input.reshape(shape)
+    strides = view_strides(input.shape, element_strides(input), shape)
+    if strides is None:
+        raise ValueError(f"a view of shape {list(shape)} needs a copy")
+    return strided(input, shape, [s * input.itemsize for s in strides])
+
+
+def _view_at_once(input: Tensor, shape):
+    """The common case: a row-major input and sizes that NumPy takes as they are. None in every other case."""
+    array = input.array
+    if state.trace is not None or not array.flags.c_contiguous:
+        return None
+    try:
+        out = array.reshape(shape)
+    except (TypeError, ValueError):
+        return None  # whatever is wrong, `infer_size` finds the words for it
+    if out.shape != shape and min(shape) < -1:
+        return None
+    return view_of(input, view_as_shape.op, {"shape": out.shape}, out)
+
+
+def one_sequence(sizes: tuple, keyword) -> tuple:
+    """What was given as f(2, 3), as f((2, 3)) or by keyword."""
+    if keyword is not None:
+        return tuple(keyword)
+    if len(sizes) == 1 and type(sizes[0]) is not int:
+        return tuple(sizes[0]) if isinstance(sizes[0], (tuple, list)) else sizes
+    return sizes
+
+
+def _needs_copy(array: np.ndarray, shape) -> bool:
+    return not array.flags.c_contiguous and view_strides(array.shape, element_strides(array), shape) is None
 
 
 @function(torch="Tensor.view")
-def view(input: Tensor, *shape) -> Tensor:
-    """The same memory in another shape (one size may be -1), or as another dtype. RuntimeError where that needs a copy."""
-    shape = infer_size(size_arguments(shape), input.array.size)
-    if not input.array.flags.c_contiguous and _strides_as(input.array, shape) is None:
+def view(input: Tensor, *shape, size: Sequence[int] | None = None, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The same memory in another shape (one size may be -1) or dtype. RuntimeError where that needs a copy."""
+    if dtype is not None or (len(shape) == 1 and isinstance(shape[0], dtypes.dtype)):
+        return view_as_dtype(input, shape[0] if dtype is None else dtype)
+    shape = one_sequence(shape, size)
+    found = _view_at_once(input, shape)
+    if found is not None:
+        return found
+    shape = infer_size(shape, input.array.size)
+    if _needs_copy(input.array, shape):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             f"contiguous subspaces): shape {list(input.array.shape)} to {list(shape)}. Use .reshape(...) instead."
@@ -33,28 +85,168 @@ def view(input: Tensor, *shape) -> Tensor:
     return view_as_shape(input, shape=shape)
 
 
+@op(VIEW, dtype=KEEP)
+def reinterpret(input, *, dtype):
+    """The same bytes read as another type; the last dimension shrinks or grows when the types differ in size."""
+    return input.view(dtype)
+
+
+def view_as_dtype(input: Tensor, dtype) -> Tensor:
+    """The same bytes read as another dtype; no gradient flows. RuntimeError where the bytes do not fit."""
+    alias = input.detach()
+    if alias.array.ndim == 0 and dtype.itemsize != alias.array.itemsize:
+        raise RuntimeError(f"self.dim() cannot be 0 to view {input.dtype} as {dtype} (different element sizes)")
+    return reinterpret(alias, dtype=dtype.numpy)
+
+
+@function(torch="Tensor.view_as")
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """`view` in the shape of `other`."""
+    return view(input, other.array.shape)
+
+
 @function(torch="reshape")
-def reshape(input: Tensor, *shape) -> Tensor:
+def reshape(input: Tensor, *sizes, shape: Sequence[int] | None = None) -> Tensor:
     """The elements in another shape (one size may be -1): a view where possible, a copy otherwise."""
-    shape = infer_size(size_arguments(shape), input.array.size)
-    if not input.array.flags.c_contiguous and _strides_as(input.array, shape) is None:
-        input = clone(input, memory_format="contiguous")
+    shape = one_sequence(sizes, shape)
+    found = _view_at_once(input, shape)
+    if found is not None:
+        return found
+    shape = infer_size(shape, input.array.size)
+    if _needs_copy(input.array, shape):
+        input = contiguous(input)
     return view_as_shape(input, shape=shape)
 
 
-@op(VIEW, dtype=KEEP, vjp=dict(input=lambda g, size: g.sum_to_size(size)), backward_name="ExpandBackward0")
+@function(torch="Tensor.reshape_as")
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """`reshape` to the shape of `other`."""
+    return reshape(input, other.array.shape)
+
+
+@function(torch="flatten")
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Dimensions `start_dim` to `end_dim` joined into one. RuntimeError when they are in the wrong order."""
+    shape = input.array.shape
+    start, end = normalize_dim(start_dim, len(shape)), normalize_dim(end_dim, len(shape))
+    if start > end:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if not shape:
+        return reshape(input, 1)
+    if start == end:
+        return input
+    run = 1
+    for n in shape[start : end + 1]:
+        run *= n
+    return reshape(input, shape[:start] + (run,) + shape[end + 1 :])
+
+
+@function(torch="unflatten")
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """Dimension `dim` split into `sizes` (one may be -1). RuntimeError when they do not multiply to its size."""
+    shape = input.array.shape
+    dim = normalize_dim(dim, len(shape))
+    sizes = size_arguments((sizes,))
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    if not shape:
+        raise RuntimeError("unflatten(): Dimension specified as 0 but tensor has no dimensions")
+    try:
+        inferred = infer_size(sizes, shape[dim])
+    except RuntimeError:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({shape[dim]}) "
+            "in the input tensor"
+        ) from None
+    return view(input, shape[:dim] + inferred + shape[dim + 1 :])
+
+
+@function(torch="ravel")
+def ravel(input: Tensor) -> Tensor:
+    """The elements in one dimension: a view of a row-major tensor, else a copy."""
+    return view(contiguous(input), -1)
+
+
+# Dimensions of size 1.
+
+
+@op(VIEW, dtype=KEEP, vjp=dict(input=lambda g, size: g.reshape(size)), backward_name="SqueezeBackward1")
+def squeeze_dims(input, *, dims):
+    """Without the dimensions `dims`, which have size 1."""
+    return input.squeeze(dims)
+
+
+@function(torch="squeeze")
+def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+    """A view without the dimensions of size 1: all of them, or those among `dim`."""
+    shape = input.array.shape
+    dims = normalize_dims(dim, len(shape)) if shape or dim is not None else ()
+    return squeeze_dims(input, dims=tuple([d for d in dims if shape and shape[d] == 1]))
+
+
+@op(VIEW, dtype=KEEP, vjp=dict(input=lambda g, size: g.reshape(size)), backward_name="UnsqueezeBackward0")
+def insert_dim(input, *, dim):
+    """With a dimension of size 1 put in front of dimension `dim`."""
+    shape, strides = input.shape, input.strides
+    extended = shape[:dim] + (1,) + shape[dim:]
+    if input.flags.c_contiguous:
+        return input.reshape(extended)
+    step = input.itemsize if dim == len(shape) else shape[dim] * strides[dim]
+    return strided(input, extended, strides[:dim] + (step,) + strides[dim:])
+
+
+@function(torch="unsqueeze")
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """A view with a new dimension of size 1 at `dim` (0 to ndim; negative counts from the end)."""
+    return insert_dim(input, dim=normalize_dim(dim, input.array.ndim + 1))
+
+
+def _at_least(dims: int, place):
+    def at_least(*tensors):
+        if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+            return tuple([place(t) for t in tensors[0]])
+        return place(tensors[0]) if len(tensors) == 1 else tuple([place(t) for t in tensors])
+
+    at_least.__name__ = at_least.__qualname__ = f"atleast_{dims}d"
+    at_least.__doc__ = f"Each tensor as a view with at least {dims} dimension{'s' if dims > 1 else ''}."
+    return function(torch=f"atleast_{dims}d")(at_least)
+
+
+atleast_1d = _at_least(1, lambda t: reshape(t, 1) if t.array.ndim == 0 else t)
+atleast_2d = _at_least(2, lambda t: (reshape(t, 1, 1), unsqueeze(t, 0), t)[min(t.array.ndim, 2)])
+atleast_3d = _at_least(
+    3, lambda t: (reshape(t, 1, 1, 1), unsqueeze(unsqueeze(t, 0), -1), unsqueeze(t, -1), t)[min(t.array.ndim, 3)]
+)
+
+
+# Repeating without copying.
+
+
+@op(VIEW, dtype=KEEP, vjp=dict(input=lambda g, size: sum_to_size(g, size)), backward_name="ExpandBackward0")
 def expand_to(input, *, shape):
-    """The input repeated along dimensions of size 1 (and new ones in front), by stride 0."""
-    extra = len(shape) - input.ndim
-    strides = [0] * extra + [0 if n != m else s for n, m, s in zip(input.shape, shape[extra:], input.strides, strict=True)]
-    return numpy_as_strided(input, shape, strides)
+    """The input repeated along dimensions of size 1, and new ones in front, by stride 0."""
+    old = input.shape
+    if not old:
+        return strided(input, shape, (0,) * len(shape))
+    extra = len(shape) - len(old)
+    steps = [s if n == m else 0 for n, m, s in zip(old, shape[extra:], input.strides, strict=True)]
+    if extra:
+        # torch gives a new dimension of size 1 the stride it would have in a row-major tensor.
+        steps = [0] * extra + steps
+        for d in range(extra - 1, -1, -1):
+            if shape[d] == 1:
+                steps[d] = shape[d + 1] * steps[d + 1]
+    return strided(input, shape, steps)
 
 
 @function(torch="Tensor.expand")
 def expand(input: Tensor, *size, implicit: bool = False) -> Tensor:
     """The tensor repeated without copying along dimensions of size 1; -1 leaves a size as it is."""
-    size = size_arguments(size)
+    size = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     shape = input.array.shape
+    if not shape and -1 not in size:
+        return expand_to(input, shape=tuple(size))
+    size = size_arguments(size)
     extra = len(size) - len(shape)
     if extra < 0:
         raise RuntimeError(
@@ -79,41 +271,61 @@ def expand(input: Tensor, *size, implicit: bool = False) -> Tensor:
     return expand_to(input, shape=tuple(target))
 
 
-def _inverse(dims) -> tuple[int, ...]:
-    inverse = [0] * len(dims)
-    for i, d in enumerate(dims):
-        inverse[d] = i
-    return tuple(inverse)
+@function(torch="Tensor.expand_as")
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """`expand` to the shape of `other`."""
+    return expand(input, other.array.shape)
 
 
-@op(VIEW, dtype=KEEP, vjp=dict(input=lambda g, dims: permute_dims(g, dims=_inverse(dims))), backward_name="PermuteBackward0")
-def permute_dims(input, *, dims):
-    """Dimensions in another order."""
-    return input.transpose(dims)
+@function(torch="broadcast_to")
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """The tensor broadcast to `size`, as a view."""
+    return expand(input, size)
 
 
-@function(torch="permute")
-def permute(input: Tensor, *dims) -> Tensor:
-    """A view with the dimensions in the order `dims`."""
-    dims = tuple(normalize_dim(d, input.array.ndim) for d in size_arguments(dims))
-    if len(dims) != input.array.ndim:
-        raise RuntimeError(
-            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
-            f"ordering of dimensions i.e. input.dim() = {input.array.ndim} is not equal to len(dims) = {len(dims)}"
-        )
-    if len(set(dims)) != len(dims):
-        raise RuntimeError(f"permute(): duplicate dims are not allowed: {list(dims)}")
-    return permute_dims(input, dims=dims)
+@function(torch="broadcast_tensors")
+def broadcast_tensors(*tensors) -> tuple[Tensor, ...]:
+    """All tensors broadcast to their common shape, as views."""
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tensors[0]
+    shape = tuple(broadcast_shapes(*[t.array.shape for t in tensors]))
+    return tuple([t if t.array.shape == shape else expand(t, shape) for t in tensors])
 
 
-@op(VIEW, dtype=KEEP, vjp=dict(input=lambda g, dim0, dim1: swap_dims(g, dim0=dim0, dim1=dim1)), backward_name="TransposeBackward0")
-def swap_dims(input, *, dim0, dim1):
-    """Two dimensions exchanged."""
-    return input.swapaxes(dim0, dim1) if input.ndim else input[...]
+@function(torch="broadcast_shapes")
+def public_broadcast_shapes(*shapes) -> Size:
+    """The common shape that all of `shapes` (ints or sequences) broadcast to. RuntimeError when there is none."""
+    for shape in shapes:
+        if not isinstance(shape, (int, tuple, list)):
+            raise RuntimeError(f"Input shapes should be of type ints, a tuple of ints, or a list of ints, got {shape}")
+    return broadcast_shapes(*shapes)
 
 
-@function(torch=("transpose", "swapaxes", "swapdims"))
-def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """A view with dimensions `dim0` and `dim1` exchanged."""
-    ndim = input.array.ndim
-    return swap_dims(input, dim0=normalize_dim(dim0, ndim), dim1=normalize_dim(dim1, ndim))
+# In place: these change how the tensor reads its memory, not the memory.
+
+
+def in_place_view(name: str, view):
+    """Declare the method `name_`, which turns a tensor into what `view` makes of it."""
+
+    def method(self: Tensor, *args, **kwargs) -> Tensor:
+        node = node_of(self)
+        if state.grad and node is not None:
+            check_rewritable(self, node)
+        z = view(self, *args, **kwargs)
+        self.array = z.array
+        if self.origin is not None:
+            self.origin = z.origin
+        if type(node) is Leaf:
+            node.shape = z.array.shape
+        else:
+            self.node = z.node
+        bump_version(self)
+        return self
+
+    method.__name__ = method.__qualname__ = f"{name}_"
+    method.__doc__ = f"`{name}` in place: the tensor itself becomes the view."
+    return function(torch=f"Tensor.{name}_")(method)
+
+
+in_place_view("squeeze", squeeze)
+in_place_view("unsqueeze", unsqueeze)
