@@ -1,0 +1,1 @@
+"""Side-by-side measurements of minitorch and torch: `python -m benchmarks overhead`."""
