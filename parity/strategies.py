@@ -1,0 +1,118 @@
+"""Hypothesis strategies over the REGISTRY: real calls of a primitive, varied.
+
+Everything comes from the declaration and from the calls that were recorded (see recording.py): which inputs may be
+differentiated, which broadcast, what values they can take. There is no list of operations here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import mutually_broadcastable_shapes
+
+from minitorch.core.op import ELEMENTWISE, REGISTRY, Op
+from minitorch.core.tensor import wrap
+
+from .recording import Recorded, recorded
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call of a primitive: arrays (or scalars, or ``None``), parameters, and a seed for random directions."""
+
+    op: Op
+    inputs: tuple
+    params: dict
+    seed: int
+
+    @property
+    def rng(self) -> np.random.Generator:
+        return np.random.default_rng(self.seed)
+
+    @property
+    def moving(self) -> list[int]:
+        """The inputs that can be differentiated: float arrays with a rule, or all where a composite gives them one."""
+        return [i for i, x in enumerate(self.inputs) if is_float_array(x) and has_rule(self.op, i)]
+
+
+def is_float_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.float64
+
+
+def has_rule(op: Op, i: int) -> bool:
+    if op.composite is not None and not op.rules:
+        return True
+    return op.rules.get(op.input_name(i)) is not None
+
+
+def differentiable(op: Op) -> bool:
+    return bool(op.rules) or op.composite is not None
+
+
+def primitives(kind: str | None = None) -> list[str]:
+    """The names in the REGISTRY, in order of declaration."""
+    return [name for name, op in REGISTRY.items() if kind is None or op.kind == kind]
+
+
+def unreached() -> list[str]:
+    """Primitives that no sample and no program calls: their properties would be tested on nothing."""
+    return [name for name, found in recorded().items() if not found]
+
+
+@st.composite
+def cases(draw: st.DrawFn, name: str) -> Case:
+    """A recorded call, its values moved a little; of an elementwise primitive also in other shapes that broadcast."""
+    call = draw(st.sampled_from(recorded()[name]))
+    seed = draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    arrays = [i for i, x in enumerate(call.inputs) if isinstance(x, np.ndarray)]
+    filled = all(call.inputs[i].size for i in arrays)
+    if call.op.kind == ELEMENTWISE and arrays and filled and not call.params and draw(st.booleans()):
+        shapes = draw(mutually_broadcastable_shapes(num_shapes=len(arrays), max_dims=3, max_side=4)).input_shapes
+        inputs = list(call.inputs)
+        for i, shape in zip(arrays, shapes, strict=True):
+            inputs[i] = np.asarray(rng.choice(call.inputs[i].reshape(-1), size=shape))
+        return Case(call.op, tuple(map(nudged(rng), inputs)), call.params, seed)
+    return Case(call.op, tuple(map(nudged(rng), call.inputs)), call.params, seed)
+
+
+def nudged(rng: np.random.Generator):
+    """Move float values by up to a thousandth: new numbers, still inside the domain the samples were made for."""
+
+    def nudge(value: Any) -> Any:
+        if not is_float_array(value):
+            return value
+        return np.asarray(value * (1 + 1e-3 * rng.uniform(-1, 0, value.shape)))
+
+    return nudge
+
+
+LAYOUTS = ("fortran", "permuted", "sliced", "reversed", "offset")
+
+
+def relaid(array: np.ndarray, layout: str) -> np.ndarray:
+    """The same values in other memory."""
+    if layout == "fortran":
+        return array.copy(order="F")
+    if layout == "permuted":
+        return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 0, -1)), -1, 0) if array.ndim > 1 else array.copy()
+    if layout == "reversed":
+        backwards = (..., *[slice(None, None, -1)] * array.ndim)
+        return array[backwards].copy()[backwards]
+    step = 2 if layout == "sliced" else 1
+    block = np.full([step * n + 1 for n in array.shape], 7).astype(array.dtype)
+    view = block[(..., *[slice(1, 1 + step * n, step) for n in array.shape])]
+    view[...] = array
+    return view
+
+
+def tensors(inputs: Sequence, moving: Sequence[int] = ()) -> list:
+    """minitorch tensors of the arrays; those in ``moving`` require grad."""
+    made = [wrap(x) if isinstance(x, np.ndarray) else x for x in inputs]
+    for i in moving:
+        made[i].requires_grad_()
+    return made
