@@ -6,9 +6,10 @@ random streams.
 
 from __future__ import annotations
 
+import importlib
 import warnings
 
-from . import access, autograd, dtypes, methods, ops
+from . import access, autograd, dtypes, legacy, methods, ops
 from .access import channels_last, channels_last_3d, contiguous_format, memory_format, preserve_format, strided
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .core.op import PUBLIC
@@ -31,7 +32,10 @@ from .dtypes import (
     uint8,
 )
 from .dtypes import bool as bool
+from .generator import Generator, default_generator
+from .kernels.threads import get_num_threads, set_num_threads
 from .printing import get_printoptions, set_printoptions
+from .random import fork_rng, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .shapes import Size
 
 # Overflow, division by zero and nan are values here, as in torch, not events.
@@ -40,9 +44,23 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minitorch\."
 double, half, long, short = float64, float16, int64, int16
 inf, nan, pi, e = float("inf"), float("nan"), 3.141592653589793, 2.718281828459045
 
+__version__ = "0.1.0"
+
 methods.bind()
 access.bind_properties()
+legacy.bind()
+globals().update(legacy.TYPES)
 for _name, _function in PUBLIC.items():
     if "." not in _name:
         globals()[_name] = methods.with_out(_name, _function) if _name in methods.OUT else _function
 float, int = float32, int32
+
+
+_SUBMODULES = frozenset(["cli", "func", "io", "kernels", "linalg", "models", "nn", "optim", "utils", "vision", "viz"])
+
+
+def __getattr__(name):
+    # Loaded when first asked for, so that `import minitorch` stays fast.
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module 'minitorch' has no attribute {name!r}")
