@@ -42,8 +42,17 @@ def arrange(values: np.ndarray, like: np.ndarray) -> np.ndarray:
     """Flat `values` in the shape of `like`, in torch's order: along its memory, from the smallest stride up."""
     if like.flags.c_contiguous:
         return values.reshape(like.shape)
-    outer_to_inner = sorted(range(like.ndim), key=lambda d: -abs(like.strides[d]))
-    return values.reshape([like.shape[d] for d in outer_to_inner]).transpose(np.argsort(outer_to_inner))
+    order = _outer_to_inner(like)
+    return values.reshape([like.shape[d] for d in order]).transpose(np.argsort(order))
+
+
+def flatten(array: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """The elements of `array`, of the shape of `like`, in the order in which those of `like` lie in memory."""
+    return (array if like.flags.c_contiguous else array.transpose(_outer_to_inner(like))).reshape(-1)
+
+
+def _outer_to_inner(array: np.ndarray) -> list[int]:
+    return sorted(range(array.ndim), key=lambda d: -abs(array.strides[d]))
 
 
 # Uniform numbers.
