@@ -1,0 +1,5 @@
+"""Pictures, drawn with matplotlib, which is imported when the first one is asked for."""
+
+from .training import draw_training
+
+__all__ = ["draw_training"]
