@@ -132,4 +132,6 @@ def grad(
 @function(torch="Tensor.backward")
 def backward_method(input: Tensor, gradient=None, retain_graph=None, create_graph: bool = False, inputs=None) -> None:
     """Add the gradient of this tensor to every leaf's `.grad`, see `autograd.backward`."""
+    if gradient is not None and not isinstance(gradient, Tensor):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
     backward(input, gradient, retain_graph, create_graph, inputs)
