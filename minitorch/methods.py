@@ -1,9 +1,9 @@
 """The table that binds operators and methods to Tensor, and the one that gives functions torch's `out=`.
 
 Every public operation named in METHODS becomes a method; every one in IN_PLACE also gets its in-place form `name_`;
-those in OUT accept `out=` when called as functions (functions that make new tensors have an `out` of
-their own). Names of operations that do not exist (yet) are passed over, so
-the table is torch's, and an operation is bound the moment it is declared. The operators stand at the end.
+those in OUT accept `out=` when called as functions (functions that make new tensors have an `out` of their own). Names
+of operations that do not exist (yet) are passed over, so the table is torch's, and an operation is bound the moment it
+is declared. The operators stand at the end.
 """
 
 from __future__ import annotations
