@@ -1,0 +1,85 @@
+"""The one door to Numba: every kernel module takes `njit` from here.
+
+Importing this module imports Numba (0.4 s), so nothing outside the kernels does; the registry loads a kernel
+module when the first call is worth it.
+
+Compiled machine code is kept on disk. Numba notices when the file of a function changes, but not when
+*another* file does whose functions were inlined into it. Therefore the folder's name carries a hash of every
+source file of this package: change one line in one of them and all kernels are compiled anew.
+"""
+
+import hashlib
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = ["cache_folder", "njit", "plain", "take"]
+
+
+def source_hash() -> str:
+    """A short hash of all source files of the kernels."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def writable_folder() -> Path:
+    """A folder under NUMBA_CACHE_DIR or ~/.cache/minitorch/numba; a temporary one where that cannot be written."""
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    base = Path(given or "~/.cache/minitorch/numba")
+    try:
+        folder = base.expanduser() / f"minitorch-{source_hash()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (OSError, RuntimeError):  # RuntimeError: there is no home folder at all
+        folder = Path(tempfile.mkdtemp(prefix="minitorch-numba-"))
+        warnings.warn(
+            f"the kernel cache {base} cannot be written: kernels are compiled into {folder} and will be compiled "
+            "again by the next program; set NUMBA_CACHE_DIR to a folder that can be written",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return folder
+
+
+cache_folder = writable_folder()
+
+
+def njit(function=None, **options):
+    """`numba.njit` that caches on disk and releases the GIL.
+
+    Numba decides where a function is cached when it is decorated, by a global setting: it is ours only for
+    that moment, so that the user's own Numba functions stay where they are.
+    """
+    if function is None:
+        return lambda function: njit(function, **options)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder)
+    try:
+        return numba.njit(cache=True, nogil=True, **options)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@intrinsic
+def take(typing, counter):
+    """The next number from a counter (int64 array of one element) that several threads share: an atomic `counter[0]++`."""
+
+    def generate(context, builder, signature, arguments):
+        data = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0]).data
+        return builder.atomic_rmw("add", data, ir.Constant(ir.IntType(64), 1), "monotonic")
+
+    return types.int64(counter), generate
+
+
+def plain(array):
+    """The array itself if it is C-contiguous, aligned and writable, else a copy that is: kernels are compiled for these."""
+    return array if array.flags.carray else array.copy(order="C")

@@ -1,0 +1,146 @@
+"""Which implementation of an operation runs: its NumPy reference, or a Numba kernel that gives the same answer.
+
+    use("auto")     the faster of the two for the shapes at hand (the default)
+    use("numba")    the kernel wherever there is one for the dtype
+    use("numpy")    the references only
+
+`use` also works as a context manager. It sets the `kernel` of each operation in REGISTRY, which is read at every
+call. The table below says where each kernel lives and from what size on it pays. Its modules are imported, and
+with them Numba, by the first call that is worth it. The choice depends on shapes and dtypes alone, never on what
+ran before, so that a program gives the same bits every time.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+__all__ = ["KERNELS", "Kernel", "accelerates", "accelerated", "choose", "current", "use"]
+
+
+class Kernel(NamedTuple):
+    """module: the file in this package that holds the kernel.
+    least: elements of the first input from which on `auto` considers it.
+    worth: of the arrays and parameters, whether `auto` takes it then.
+    """
+
+    module: str
+    least: int
+    worth: Callable = lambda *arrays, **params: True
+
+
+def strided_or_batched(a, b):
+    """np.matmul is BLAS for plain matrices. It runs a plain loop where the strides do not suit BLAS, and calls it once
+    per matrix of a batch, which is slow when they are small."""
+    if a.ndim < 2 or b.ndim < 2:
+        return False
+    flops = math.prod(a.shape) * b.shape[-1]
+    return flops >= 20_000 and (not suits_blas(a) or not suits_blas(b))
+
+
+def suits_blas(a):
+    rows, columns = a.strides[-2:]
+    return columns == a.itemsize or rows == a.itemsize
+
+
+KERNELS: dict[str, Kernel] = {
+    "conv2d": Kernel("conv", 0),
+    "conv2d_input": Kernel("conv", 0),
+    "conv2d_weight": Kernel("conv", 0),
+    "matmul": Kernel("matmul", 256, strided_or_batched),
+    "max_pool2d_with_indices": Kernel("pool", 256),
+    "softmax": Kernel("softmax", 64),
+    "log_softmax": Kernel("softmax", 64),
+    "softmax_backward": Kernel("softmax", 64),
+    "log_softmax_backward": Kernel("softmax", 64),
+}
+
+IMPLEMENTATIONS: dict[str, Callable] = {}  # filled by @accelerates as modules are imported
+
+
+def accelerates(name: str) -> Callable:
+    """Declare the decorated function (arrays in, arrays out) to be the kernel of the primitive `name`."""
+    if name not in KERNELS:
+        raise ValueError(f"accelerates: {name!r} has no entry in the table KERNELS of kernels/registry.py")
+
+    def declare(function):
+        IMPLEMENTATIONS[name] = function
+        return function
+
+    return declare
+
+
+def accelerated(name: str) -> Callable:
+    """The kernel of the primitive `name`; imports its module, and Numba, if need be."""
+    if name not in IMPLEMENTATIONS:
+        importlib.import_module(f".{KERNELS[name].module}", __package__)
+    return IMPLEMENTATIONS[name]
+
+
+def choose(name: str, reference: Callable, mode: str) -> Callable:
+    """A function like `reference` that runs the kernel where `mode` asks for it."""
+    if mode == "numpy":
+        return reference
+    _, least, worth = KERNELS[name]
+    if mode == "numba":
+        least, worth = 0, Kernel._field_defaults["worth"]
+    fast = None
+
+    def chosen(first, *others, **params):
+        nonlocal fast
+        if first.size < least:
+            return reference(first, *others, **params)
+        dtype = first.dtype
+        if dtype.char not in "fd" or not worth(first, *others, **params):
+            return reference(first, *others, **params)
+        for other in others:
+            if other.dtype is not dtype and other.dtype != dtype:
+                return reference(first, *others, **params)
+        if fast is None:
+            try:
+                fast = accelerated(name)
+            except ImportError as error:
+                if mode == "numba":
+                    raise
+                warnings.warn(f"Numba cannot be imported, {name} runs in NumPy: {error}", RuntimeWarning, stacklevel=2)
+                fast = reference
+        return fast(first, *others, **params)
+
+    return chosen
+
+
+mode = "numpy"
+
+
+def current() -> str:
+    """The selection in force: "auto", "numba" or "numpy"."""
+    return mode
+
+
+class use:
+    """Select the implementations: "auto", "numba" or "numpy"; in a `with` statement, until its end."""
+
+    def __init__(self, selection: str) -> None:
+        if selection not in ("auto", "numba", "numpy"):
+            raise ValueError(f'kernels.use expects "auto", "numba" or "numpy", but got {selection!r}')
+        self.before = mode
+        select(selection)
+
+    def __enter__(self) -> use:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        select(self.before)
+
+
+def select(selection: str) -> None:
+    global mode
+    from ..core.op import REGISTRY
+
+    mode = selection
+    for name in KERNELS.keys() & REGISTRY.keys():
+        op = REGISTRY[name]
+        op.kernel = choose(name, op.reference, selection)
