@@ -10,6 +10,8 @@ from . import (
     data,
     dropout,
     extrema,
+    index,
+    join,
     moments,
     pad,
     part,
@@ -25,6 +27,7 @@ from . import (
     softmax,
     sort,
     special,
+    split,
     transcendental,
     unfold,
 )
@@ -39,6 +42,8 @@ __all__ = [
     "data",
     "dropout",
     "extrema",
+    "index",
+    "join",
     "moments",
     "pad",
     "part",
@@ -54,6 +59,7 @@ __all__ = [
     "softmax",
     "sort",
     "special",
+    "split",
     "transcendental",
     "unfold",
 ]

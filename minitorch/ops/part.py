@@ -28,11 +28,11 @@ def _part(input, index):
     try:
         part = input[index]
     except IndexError as error:
-        raise _out_of_range(input, index, error) from None
+        raise out_of_range(input, index, error) from None
     return part
 
 
-def _out_of_range(input, index, error) -> IndexError:
+def out_of_range(input, index, error) -> IndexError:
     """NumPy's IndexError in torch's words."""
     if input.ndim == 0:
         return IndexError(

@@ -1,0 +1,461 @@
+"""Indexing: `x[...]` and `x[...] = v` in all forms, `index_put`.
+
+An index is read in two steps, as in torch:
+
+    x[0, :, rows, None]   ints, slices, None, Ellipsis   a view               select_view, slice_view, insert_dim
+                          then rows (integers or masks)  a copy               take_at
+
+The second step is linear, and its family is closed: take_at (read), add_at (its transpose: add into zeros) and put_at
+(write into a tensor). Where the dimensions of several index tensors go is NumPy's rule: to the place of the first
+when they stand side by side, else to the front. Unlike in NumPy, ints take no part in that.
+"""
+
+from __future__ import annotations
+
+import operator
+import warnings
+
+import numpy as np
+
+from ..core.call import view_of
+from ..core.inplace import apply_in_place, check_overlap
+from ..core.op import GENERAL, KEEP, LINEAR, function, op
+from ..core.promote import number
+from ..core.state import state
+from ..core.tensor import Tensor, bump_version, node_of, wrap
+from .convert import copy_, fill_
+from .part import ALL, out_of_range, select_view, slice_view
+from .shape import reshape, unsqueeze
+
+# Index tensors. `indices` has one entry for each dimension: None, integers, or a mask (which stands for as many
+# dimensions as it has); dimensions after the last entry are taken whole.
+
+
+def _key(indices) -> tuple:
+    return tuple([ALL if i is None else i for i in indices])
+
+
+def _integers(indices) -> list[int]:
+    return [d for d, i in enumerate(indices) if i is not None]
+
+
+@op(
+    LINEAR,
+    dtype=KEEP,
+    vjp=dict(input=lambda g, size, indices: add_at(g, *indices, size=size)),
+    jvp=dict(input=lambda t, indices: take_at(t, *indices)),
+    backward_name="IndexBackward0",
+)
+def take_at(input, *indices):
+    """The elements at the places that the index tensors name, row-major."""
+    used = _integers(indices)
+    if len(used) == 1 and indices[used[0]].dtype.kind == "i" and input.flags.c_contiguous:
+        return input.take(indices[used[0]], used[0])
+    return np.ascontiguousarray(input[_key(indices)])
+
+
+@op(
+    LINEAR,
+    dtype=KEEP,
+    vjp=dict(values=lambda g, indices: take_at(g, *indices)),
+    jvp=dict(values=lambda t, indices, size: add_at(t, *indices, size=size)),
+    backward_name="IndexPutBackward0",
+)
+def add_at(values, *indices, size):
+    """Zeros of shape `size` with `values` added at the places that the index tensors name."""
+    out = np.zeros(size, values.dtype)
+    accumulate(out, indices, values)
+    return out
+
+
+def accumulate(out: np.ndarray, indices, values: np.ndarray) -> None:
+    """out[indices] += values, where a place may come several times."""
+    used = _integers(indices)
+    if len(used) == 1:
+        index, d = indices[used[0]], used[0]
+        if index.dtype.kind == "b":
+            out[_key(indices)] += values
+            return
+        values = np.broadcast_to(values, out.shape[:d] + index.shape + out.shape[d + 1 :])
+        places = tuple(range(d, d + index.ndim))
+        rows = np.moveaxis(values, places, tuple(range(index.ndim)))
+        add_rows(np.moveaxis(out, d, 0), index.reshape(-1), rows.reshape((index.size, *rows.shape[index.ndim :])))
+    else:
+        np.add.at(out, _key(indices), values)
+
+
+def add_rows(out: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
+    """out[index[i]] += rows[i] for every i, where an index may come several times.
+
+    Sorted by index, the rows for one place stand side by side, and `add.reduceat` sums each run at once.
+    """
+    if index.size < 2 or not rows.size:
+        out[index] += rows
+        return
+    index = np.where(index < 0, index + len(out), index)
+    if rows.ndim == 1:
+        np.add.at(out, index, rows)
+        return
+    order = index.argsort(kind="stable")
+    ordered = index[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    out[ordered[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+
+
+def _write(out: np.ndarray, indices, values: np.ndarray, adds: bool) -> None:
+    if adds:
+        accumulate(out, indices, values)
+    else:
+        out[_key(indices)] = values
+
+
+@op(
+    GENERAL,
+    dtype=KEEP,
+    vjp=dict(
+        input=lambda g, indices, adds: g if adds else put_at(g, _zero(g), *indices, adds=False),
+        values=lambda g, indices: take_at(g, *indices),
+    ),
+    jvp=dict(
+        input=lambda t, indices, adds: t if adds else put_at(t, _zero(t), *indices, adds=False),
+        values=lambda t, indices, adds, z: put_at(_zeros(z), t, *indices, adds=adds),
+    ),
+    backward_name="IndexPutBackward0",
+)
+def put_at(input, values, *indices, adds):
+    """`input` with `values` written (or added) at the places that the index tensors name."""
+    out = input.copy()
+    _write(out, indices, values, adds)
+    return out
+
+
+def _zero(like: Tensor) -> Tensor:
+    return wrap(np.zeros((), like.array.dtype))
+
+
+def _zeros(like: Tensor) -> Tensor:
+    return wrap(np.zeros(like.array.shape, like.array.dtype))
+
+
+# Reading an index.
+
+
+def _bad_index(item) -> IndexError:
+    return IndexError(
+        "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+        f"(got {type(item).__name__})"
+    )
+
+
+_PLAIN = (int, type(None))
+
+
+def _everyday(index):
+    """What NumPy is given for an index of ints, slices and at most one Ellipsis; None for every other index."""
+    kind = index.__class__
+    if kind is int:
+        return index, Ellipsis
+    if kind is slice:
+        return index if _is_plain(index) else None
+    if kind is not tuple:
+        return None
+    ellipsis = 0
+    for item in index:
+        kind = item.__class__
+        if item is Ellipsis:
+            ellipsis += 1
+        elif kind is not int and not (kind is slice and _is_plain(item)):
+            return None
+    return (*index, Ellipsis) if ellipsis == 0 else index if ellipsis == 1 else None
+
+
+def _is_plain(item: slice) -> bool:
+    """Whether NumPy reads the slice as torch does: ints or nothing, and not backwards."""
+    step = item.step
+    return (
+        (step is None or (step.__class__ is int and step > 0))
+        and item.start.__class__ in _PLAIN
+        and item.stop.__class__ in _PLAIN
+    )
+
+
+def _is_listlike(item) -> bool:
+    return isinstance(item, (list, tuple, range, np.ndarray)) or (
+        hasattr(item, "__len__") and hasattr(item, "__getitem__") and not isinstance(item, (Tensor, str, bytes, dict))
+    )
+
+
+def _is_several(index) -> bool:
+    """Whether a list means several indices, x[[0, slice(2)]] being x[0, :2], not one list of integers."""
+    return isinstance(index, list) and len(index) < 32 and any(
+        item is None or item is Ellipsis or isinstance(item, (Tensor, slice)) or _is_listlike(item) for item in index
+    )
+
+
+def _as_list(item):
+    return [_as_list(i) for i in item] if _is_listlike(item) else item.tolist() if isinstance(item, Tensor) else item
+
+
+def _as_index_array(item) -> np.ndarray:
+    """A Tensor, list, range or ndarray as integers or a mask."""
+    if isinstance(item, Tensor):
+        array = item.array
+        if array.dtype.name not in ("int64", "int32", "uint8", "bool"):
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    else:
+        array = item if isinstance(item, np.ndarray) else np.array(_as_list(item))
+        if array.dtype.kind == "O":
+            raise _bad_index(item)
+        if array.dtype != np.bool_ and array.dtype != np.uint8:
+            array = array.astype(np.int64)
+    if array.dtype == np.uint8:
+        warnings.warn(
+            "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", stacklevel=4
+        )
+        array = array.astype(np.bool_)
+    return array
+
+
+def _as_slice(item: slice) -> slice:
+    parts = [None if p is None else operator.index(p) for p in (item.start, item.stop, item.step)]
+    if parts[2] is not None and parts[2] <= 0:
+        raise ValueError("step must be greater than zero" if parts[2] else "slice step cannot be zero")
+    return slice(*parts)
+
+
+def _read(index) -> list:
+    """The items of an index: ints, slices, None, Ellipsis, and ndarrays (integers or masks)."""
+    items = []
+    for item in index if isinstance(index, tuple) or _is_several(index) else (index,):
+        if item is None or item is Ellipsis or item.__class__ is int:
+            items.append(item)
+        elif item.__class__ is slice:
+            items.append(_as_slice(item))
+        elif isinstance(item, (bool, np.bool_)):
+            items.append(np.array(item))
+        elif isinstance(item, Tensor) or _is_listlike(item):
+            array = _as_index_array(item)
+            items.append(int(array) if array.ndim == 0 and array.dtype.kind == "i" else array)
+        elif isinstance(item, str):
+            raise TypeError("new(): invalid data type 'str'")
+        else:
+            try:
+                items.append(operator.index(item))
+            except TypeError:
+                raise _bad_index(item) from None
+    return items
+
+
+def _parts(shape, items) -> tuple[tuple, list[int], list]:
+    """An index in three parts: a basic index, where dimensions of size 1 are put into its result, and then the index
+    tensors for each dimension."""
+    taken = sum([i.ndim if isinstance(i, np.ndarray) else i is not None and i is not Ellipsis for i in items])
+    if taken > len(shape):
+        if not shape:
+            raise out_of_range(np.empty(()), (), None)
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
+    basic, inserted, tensors = [], [], []
+    ellipsis = False
+    for item in items:
+        if item is None:
+            inserted.append(len(tensors))
+            tensors.append(None)
+        elif item is Ellipsis:
+            if not ellipsis:
+                basic.append(Ellipsis)
+                tensors += [None] * (len(shape) - taken)
+            ellipsis = True
+        elif isinstance(item, np.ndarray) and item.ndim == 0:  # True or False: a new dimension, kept or emptied
+            inserted.append(len(tensors))
+            tensors.append(np.zeros(int(item), np.int64))
+        elif isinstance(item, np.ndarray):
+            span = item.ndim if item.dtype.kind == "b" else 1
+            basic += [ALL] * span
+            tensors.append(item)
+            tensors += [_COVERED] * (span - 1)
+        else:
+            basic.append(item)
+            if item.__class__ is slice:
+                tensors.append(None)
+    if not ellipsis:
+        basic.append(Ellipsis)
+    while tensors and tensors[-1] is None:
+        tensors.pop()
+    return tuple(basic), inserted, tensors
+
+
+_COVERED = object()  # a dimension that a mask before it stands for
+
+
+def _view_part(input: Tensor, basic, inserted) -> Tensor:
+    if any(item is not Ellipsis and item != ALL for item in basic):
+        input = slice_view(input, index=basic)
+    for dim in inserted:
+        input = unsqueeze(input, dim)
+    return input
+
+
+def _check_indices(shape, tensors) -> list[np.ndarray | None]:
+    """The index tensors without the marks. IndexError for masks that do not fit."""
+    for d, tensor in enumerate(tensors):
+        if isinstance(tensor, np.ndarray) and tensor.dtype.kind == "b":
+            for k, n in enumerate(tensor.shape):
+                if n != shape[d + k]:
+                    raise IndexError(
+                        f"The shape of the mask {list(tensor.shape)} at index {k} does not match the shape of the "
+                        f"indexed tensor {list(shape)} at index {d + k}"
+                    )
+    return [t for t in tensors if t is not _COVERED]
+
+
+def _in_torchs_words(shape, indices, error: IndexError) -> IndexError:
+    text = str(error)
+    if "broadcast" in text:
+        shapes = ", ".join([str(list(i.shape)) for i in indices if i is not None])
+        return IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}")
+    return IndexError(text.replace(" axis ", " dimension "))
+
+
+def _as_tensors(indices) -> list:
+    return [None if i is None else wrap(i) for i in indices]
+
+
+@function(torch="Tensor.__getitem__")
+def getitem(input: Tensor, index) -> Tensor:
+    """x[index]: a view for ints, slices, None and Ellipsis; a copy as soon as a list or tensor is among them.
+
+    IndexError out of range, for too many indices, and for masks or index shapes that do not fit.
+    """
+    array = input.array
+    key = _everyday(index)
+    if key is not None and state.trace is None:
+        try:
+            out = array[key]
+        except IndexError as error:
+            raise out_of_range(array, key, error) from None
+        return view_of(input, (select_view if index.__class__ is int else slice_view).op, {"index": key}, out)
+    basic, inserted, tensors = _parts(array.shape, _read(index))
+    view = _view_part(input, basic, inserted)
+    if not tensors:
+        return view if view is not input else slice_view(input, index=Ellipsis)
+    return _take(view, _check_indices(view.array.shape, tensors))
+
+
+def _take(input: Tensor, indices) -> Tensor:
+    try:
+        return take_at(input, *_as_tensors(indices))
+    except IndexError as error:
+        raise _in_torchs_words(input.array.shape, indices, error) from None
+
+
+# Writing.
+
+
+def _check_value(input: Tensor, value) -> None:
+    if not isinstance(value, (Tensor, bool, int, float, np.number, np.bool_)):
+        kind = input.type().removeprefix("torch.")
+        raise TypeError(f"can't assign a {type(value).__name__} to a torch.{kind}")
+
+
+def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
+    shape = value.array.shape
+    extra = len(shape) - ndim
+    while extra > 0 and shape[0] == 1:
+        shape, extra = shape[1:], extra - 1
+    return value if len(shape) == value.array.ndim else reshape(value, shape)
+
+
+@function(torch="Tensor.__setitem__")
+def setitem(input: Tensor, index, value) -> None:
+    """x[index] = value (a tensor that broadcasts to x[index], or a number), in place.
+
+    RuntimeError for shapes that do not fit; index tensors ask for a value of the same dtype.
+    """
+    _check_value(input, value)
+    key = _everyday(index)
+    if key is not None:
+        view = getitem(input, index)
+        tensors = None
+    else:
+        basic, inserted, tensors = _parts(input.array.shape, _read(index))
+        view = _view_part(input, basic, inserted)
+    if tensors:
+        _put_into(view, _check_indices(view.array.shape, tensors), value)
+    elif isinstance(value, Tensor):
+        copy_(view, _without_leading_ones(value, view.array.ndim))
+    else:
+        fill_(view, value)
+
+
+def _put_into(view: Tensor, indices, value) -> None:
+    if not isinstance(value, Tensor):
+        value = wrap(number(value, view.array.dtype))
+    elif value.array.ndim == 0 and any(i is not None and i.dtype.kind == "b" for i in indices):
+        value = value.to(view.dtype)
+    index_put_(view, indices, value)
+
+
+def _check_put(input: Tensor, values: Tensor) -> None:
+    if values.array.dtype != input.array.dtype:
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "
+            f"{values.dtype} for the source."
+        )
+
+
+def _fitted(input: Tensor, indices, values: Tensor) -> Tensor:
+    """`values` in a shape that NumPy broadcasts to input[indices]. IndexError, RuntimeError where it does not fit."""
+    array, key = input.array, _key(indices)
+    try:
+        shape = np.broadcast_to(np.empty((), np.bool_), array.shape)[key].shape
+    except IndexError as error:
+        raise _in_torchs_words(array.shape, indices, error) from None
+    values = _without_leading_ones(values, len(shape))
+    try:
+        np.broadcast_to(values.array, shape)
+    except ValueError:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(values.array.shape)} cannot be broadcast to indexing result "
+            f"of shape {list(shape)}"
+        ) from None
+    return values
+
+
+def index_put_(input: Tensor, indices, values: Tensor, adds: bool = False) -> Tensor:
+    """input[indices] = values (or += values) in place; `indices` as in `take_at`."""
+    _check_put(input, values)
+    values = _fitted(input, indices, values)
+    if state.trace is None and not (state.grad and (node_of(input) is not None or node_of(values) is not None)):
+        check_overlap("index_put_", input.array)
+        _write(input.array, indices, values.array, adds)
+        bump_version(input)
+        return input
+
+    def put(input, values):
+        return put_at(input, values, *_as_tensors(indices), adds=adds)
+
+    return apply_in_place("index_put_", put, input, (values,))
+
+
+def _public_indices(input: Tensor, indices) -> list:
+    for i, index in enumerate(indices):
+        if not isinstance(index, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(index).__name__}")
+    arrays = [_as_index_array(index) for index in indices]
+    _, _, tensors = _parts(input.array.shape, arrays)
+    return _check_indices(input.array.shape, tensors)
+
+
+@function(torch="index_put")
+def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy of `input` with input[indices] = values (or += values), `indices` being a tuple of tensors."""
+    indices = _public_indices(input, indices)
+    _check_put(input, values)
+    values = _fitted(input, indices, values)
+    return put_at(input, values, *_as_tensors(indices), adds=accumulate)
+
+
+@function(torch="Tensor.index_put_")
+def index_put_method(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
+    """`index_put` in place."""
+    return index_put_(input, _public_indices(input, indices), values, accumulate)

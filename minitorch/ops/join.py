@@ -1,0 +1,211 @@
+"""Tensors joined into one: cat, stack and their relatives, grids and combinations."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..core.op import KEEP, LINEAR, function, op
+from ..core.promote import result_dtype
+from ..core.tensor import Tensor
+from ..shapes import normalize_dim
+from .convert import to_dtype
+from .part import ALL, select_view, slice_view
+from .shape import atleast_1d, atleast_2d, atleast_3d, reshape
+
+
+def _own_part(g, tensors, i, dim):
+    start = sum([t.array.shape[dim] for t in tensors[:i]])
+    return slice_view(g, index=(ALL,) * dim + (slice(start, start + tensors[i].array.shape[dim]), Ellipsis))
+
+
+@op(LINEAR, dtype=KEEP, vjp=dict(tensors=_own_part), backward_name="CatBackward0")
+def concatenate(*tensors, dim):
+    """The tensors one after the other along dimension `dim`; their other sizes are equal."""
+    return np.concatenate(tensors, dim)
+
+
+def _tensor_list(name: str, tensors) -> list[Tensor]:
+    if isinstance(tensors, Tensor):
+        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
+    tensors = list(tensors)
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
+    return tensors
+
+
+def _of_one_type(tensors) -> list[Tensor]:
+    first = tensors[0].array.dtype
+    for t in tensors:
+        if t.array.dtype is not first and t.array.dtype != first:
+            common = result_dtype(tensors)
+            return [to_dtype(t, common) for t in tensors]
+    return tensors
+
+
+@function(torch=("cat", "concat", "concatenate"))
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors joined along `dim`; their other sizes must agree, their types are promoted.
+
+    A tensor of shape (0,) fits anything. RuntimeError for sizes that differ.
+    """
+    tensors = _tensor_list("cat", tensors)
+    if not tensors:
+        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+    tensors = _of_one_type(tensors)
+    shapes = [t.array.shape for t in tensors]
+    if (0,) in shapes:
+        tensors = [t for t, shape in zip(tensors, shapes, strict=True) if shape != (0,)] or tensors[:1]
+        shapes = [t.array.shape for t in tensors]
+    first = shapes[0]
+    if () in shapes:
+        raise RuntimeError(f"zero-dimensional tensor (at position {shapes.index(())}) cannot be concatenated")
+    dim = normalize_dim(dim, len(first))
+    for i, shape in enumerate(shapes):
+        if len(shape) != len(first):
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
+        if shape[:dim] != first[:dim] or shape[dim + 1 :] != first[dim + 1 :]:
+            d = next(d for d, (n, m) in enumerate(zip(first, shape, strict=True)) if d != dim and n != m)
+            raise RuntimeError(
+                f"Sizes of tensors must match except in dimension {dim}. Expected size {first[d]} but got size "
+                f"{shape[d]} for tensor number {i} in the list."
+            )
+    return concatenate(*tensors, dim=dim)
+
+
+@op(
+    LINEAR,
+    dtype=KEEP,
+    vjp=dict(tensors=lambda g, i, dim: select_view(g, index=(ALL,) * dim + (i, Ellipsis))),
+    backward_name="StackBackward0",
+)
+def stacked(*tensors, dim):
+    """The tensors, all of one shape, side by side along a new dimension."""
+    out = np.empty(tensors[0].shape[:dim] + (len(tensors),) + tensors[0].shape[dim:], tensors[0].dtype)
+    for i, tensor in enumerate(tensors):
+        out[(ALL,) * dim + (i,)] = tensor
+    return out
+
+
+@function(torch="stack")
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape joined along a new dimension at `dim`. RuntimeError for shapes that differ."""
+    tensors = _tensor_list("stack", tensors)
+    if not tensors:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    shape = tensors[0].array.shape
+    for i, t in enumerate(tensors):
+        if t.array.shape != shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+                f"{list(t.array.shape)} at entry {i}"
+            )
+    return stacked(*_of_one_type(tensors), dim=normalize_dim(dim, len(shape) + 1))
+
+
+@function(torch="hstack")
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along dimension 1 (vectors along dimension 0)."""
+    tensors = atleast_1d(_non_empty("hstack", tensors))
+    return cat(tensors, 0 if tensors[0].array.ndim == 1 else 1)
+
+
+@function(torch=("vstack", "row_stack"))
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along dimension 0, vectors being rows."""
+    return cat(atleast_2d(_non_empty("vstack", tensors)), 0)
+
+
+@function(torch="dstack")
+def dstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along dimension 2, which is added where it lacks."""
+    return cat(atleast_3d(_non_empty("dstack", tensors)), 2)
+
+
+@function(torch="column_stack")
+def column_stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along dimension 1, vectors being columns."""
+    tensors = _non_empty("column_stack", tensors)
+    return hstack([reshape(t, t.array.size, 1) if t.array.ndim <= 1 else t for t in tensors])
+
+
+def _non_empty(name: str, tensors) -> list[Tensor]:
+    tensors = _tensor_list(name, tensors)
+    if not tensors:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    return tensors
+
+
+@function(torch="block_diag")
+def block_diag(*tensors: Tensor) -> Tensor:
+    """A matrix with the tensors (at most matrices) on its diagonal and zeros elsewhere."""
+    for i, t in enumerate(tensors):
+        if t.array.ndim > 2:
+            raise RuntimeError(
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {t.ndim} dimensions"
+            )
+    blocks = [atleast_2d(t) for t in _of_one_type(list(tensors))]
+    width = sum([b.array.shape[1] for b in blocks])
+    rows, left = [], 0
+    for block in blocks:
+        (n, m) = block.array.shape
+        rows.append(cat([block.new_zeros((n, left)), block, block.new_zeros((n, width - left - m))], 1))
+        left += m
+    return cat(rows, 0)
+
+
+@function(torch="meshgrid")
+def meshgrid(*tensors, indexing: str | None = None) -> tuple[Tensor, ...]:
+    """Vectors of sizes n_1, ..., n_k as k views of shape (n_1, ..., n_k), the i-th varying along dimension i.
+
+    indexing="xy" exchanges the first two dimensions. RuntimeError for more than one dimension.
+    """
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tensors[0]
+    if not tensors:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    for t in tensors:
+        if t.array.ndim > 1:
+            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t.ndim}")
+        if t.array.dtype != tensors[0].array.dtype:
+            raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
+    if indexing not in (None, "ij", "xy"):
+        raise RuntimeError(
+            f"torch.meshgrid: indexing must be one of \"xy\" or \"ij\", but received: {indexing}"
+        )
+    swap = indexing == "xy" and len(tensors) > 1
+    tensors = [tensors[1], tensors[0], *tensors[2:]] if swap else tensors
+    k = len(tensors)
+    shape = tuple([t.array.size for t in tensors])
+    grids = [t.reshape((1,) * i + (-1,) + (1,) * (k - i - 1)).expand(shape) for i, t in enumerate(tensors)]
+    if swap:
+        grids = [g.transpose(0, 1) for g in [grids[1], grids[0], *grids[2:]]]
+    return tuple(grids)
+
+
+@function(torch="cartesian_prod")
+def cartesian_prod(*tensors: Tensor) -> Tensor:
+    """All tuples of one element of each vector, (n_1 ... n_k, k); one vector alone is returned as it is."""
+    for t in tensors:
+        if t.array.ndim != 1:
+            raise RuntimeError(f"Expect a 1D vector, but got shape {list(t.array.shape)}")
+    if len(tensors) == 1:
+        return tensors[0]
+    return stack([g.flatten() for g in meshgrid(*tensors, indexing="ij")], 1)
+
+
+@function(torch="combinations")
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """All combinations of `r` elements of a vector, in order. (number of combinations, r)"""
+    if input.array.ndim != 1:
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.array.shape)}")
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+    if r == 0:
+        return input.new_empty((0,))
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    chosen = np.array(list(choose(range(input.array.size), r)), np.int64).reshape(-1, r)
+    return input[chosen.reshape(-1)].reshape(chosen.shape)
