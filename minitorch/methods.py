@@ -58,11 +58,11 @@ dot dstack eq erf erfc erfinv exp exp2 expm1 float_power floor floor_divide fmax
 greater_equal gt heaviside histc hstack hypot index_add index_copy index_select inner isin isneginf isposinf kron
 kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp
 logical_and logical_not logical_or logical_xor logit logsumexp lt masked_select matmul matrix_power max maximum mean
-min minimum mm mode mul multinomial multiply mv nan_to_num nanmean nanquantile ne neg negative nonzero norm not_equal
-outer pow prod quantile reciprocal remainder renorm round row_stack rsqrt scatter scatter_add searchsorted sigmoid
-sign signbit sin sinc sinh softmax sort sqrt square stack std std_mean sub subtract sum svd take_along_dim tan tanh
-topk triangular_solve tril triu trunc var var_mean vdot vstack where xlogy
-""".split()
+min minimum mm mode mul multiply mv nan_to_num nanmean nanquantile ne neg negative nonzero norm not_equal outer pow
+prod quantile reciprocal remainder renorm round row_stack rsqrt scatter scatter_add searchsorted sigmoid sign signbit
+sin sinc sinh softmax sort sqrt square stack std std_mean sub subtract sum svd take_along_dim tan tanh topk
+triangular_solve tril triu trunc var var_mean vdot vstack where xlogy
+    """.split()
 )
 
 
@@ -86,6 +86,11 @@ def _reflected(function):
         return function(other, self)
 
     return method
+
+
+def _commuted(function):
+    """The reflected form of an operation for which the order of its operands does not matter."""
+    return _reflected(lambda other, self: function(self, other))
 
 
 def _or_not_implemented(function):
@@ -122,11 +127,11 @@ def operators() -> dict:
     arithmetic, comparison = ops.arithmetic, ops.comparison
     table = {
         "__add__": arithmetic.add_tensors,
-        "__radd__": _reflected(arithmetic.add_tensors),
+        "__radd__": _commuted(arithmetic.add_tensors),
         "__sub__": arithmetic.sub_tensors,
         "__rsub__": _reflected(arithmetic.sub_tensors),
         "__mul__": arithmetic.mul,
-        "__rmul__": _reflected(arithmetic.mul),
+        "__rmul__": _commuted(arithmetic.mul),
         "__truediv__": arithmetic.true_div,
         "__rtruediv__": _reflected(arithmetic.true_div),
         "__rdiv__": _reflected(arithmetic.true_div),

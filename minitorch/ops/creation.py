@@ -408,6 +408,7 @@ def _log_spaced(start, end, steps: int, base: float, dtype: np.dtype) -> np.ndar
     if steps == 1:
         return np.power(base, np.array([float(start)]))
     first, last = cast_values(np.array([start, end]), dtype)
-    step = float(last - first) / max(steps - 1, 1)
+    extent = int(last) - int(first) if dtype.kind in "iu" else float(last - first)
+    step = extent / max(steps - 1, 1)
     ascending, descending = np.arange(steps // 2), np.arange(steps - steps // 2 - 1, -1, -1)
     return np.power(base, np.concatenate((float(first) + step * ascending, float(last) - step * descending)))

@@ -281,7 +281,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator=None) -> Tenso
 
 
 @function(torch="multinomial")
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator=None) -> Tensor:
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator=None, out=None) -> Tensor:
     """Indices drawn in proportion to the weights in each row: (n) to (num_samples), (rows, n) to (rows, num_samples).
 
     The weights need not sum to one. RuntimeError for negative, infinite, nan or all-zero weights, for other
@@ -299,8 +299,10 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
             f"multinomial(): cannot sample n_sample > prob_dist.size(-1) samples without replacement, got {count} "
             f"samples of {weights.shape[-1]}"
         )
+    if out is not None and type_with_out("multinomial", None, out) != INT64:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype}")
     if weights.ndim == 2 and weights.shape[0] == 0:
-        return wrap(np.empty((0, count), INT64))
+        return deliver("multinomial", np.empty((0, count), INT64), out, False)
     wide = weights if weights.dtype == np.float64 else weights.astype(np.float32)
     if not ((wide >= 0) & (wide < np.inf)).all():
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
@@ -311,4 +313,4 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
         drawn = samplers.choices(source, np.atleast_2d(wide), count)
     else:
         drawn = samplers.distinct_choices(source, np.atleast_2d(weights), count)
-    return wrap(drawn if weights.ndim == 2 else drawn[0])
+    return deliver("multinomial", drawn if weights.ndim == 2 else drawn[0], out, False)
