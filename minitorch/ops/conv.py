@@ -20,15 +20,15 @@ neural networks for document processing", 2006, section 3.)
 from __future__ import annotations
 
 from math import prod
-from types import FunctionType
 
 import numpy as np
 
 from ..core.op import ELEMENTWISE, LINEAR, PROMOTE, SAME, function, op
 from ..core.tensor import Tensor
 from ..shapes import ntuple
+from .family import renamed
 from .pad import constant_pad, pad_sides
-from .windows import crop, offsets, pad_array, parts, positions_of, seen_by, windows
+from .windows import crop, parts, positions_of, roll_up, unroll
 
 # The three kernels, for any number of spatial dimensions.
 
@@ -40,7 +40,8 @@ def correlate(input, weight, *, stride, padding, dilation, groups):
     flat_weight = weight.reshape(groups, out_channels // groups, prod(weight.shape[1:]))
     out = np.empty((batch, out_channels, *positions), input.dtype)
     for part in parts(batch, input.shape[1] * prod(kernel) * prod(positions)):
-        patches = unroll(input[part], kernel, positions, stride, padding, dilation, groups)
+        patches = unroll(input[part], kernel, positions, stride, padding, dilation)
+        patches = patches.reshape(len(patches), groups, flat_weight.shape[2], prod(positions))
         z = out[part].reshape(len(patches), groups, out_channels // groups, prod(positions))
         np.matmul(flat_weight, patches, out=z)
     return out
@@ -68,35 +69,14 @@ def correlate_weight(input, grad, *, size, stride, padding, dilation, groups):
     kernel = size[2:]
     total = np.zeros((groups, out_channels // groups, prod(size[1:])), input.dtype)
     for part in parts(batch, input.shape[1] * prod(kernel) * prod(positions)):
-        patches = unroll(input[part], kernel, positions, stride, padding, dilation, groups)
+        patches = unroll(input[part], kernel, positions, stride, padding, dilation)
+        patches = patches.reshape(len(patches), groups, prod(size[1:]), prod(positions))
         z = grad[part].reshape(len(patches), groups, out_channels // groups, prod(positions))
         total += np.matmul(z, patches.swapaxes(2, 3)).sum(axis=0)
     return total.reshape(size)
 
 
-def unroll(input, kernel, positions, stride, padding, dilation, groups) -> np.ndarray:
-    """The patches under the kernel as columns: (n, C, *size) -> (n, groups, C/groups * |kernel|, |positions|)."""
-    batch, channels = input.shape[:2]
-    view = windows(pad_array(input, padding, padding), kernel, positions, stride, dilation)
-    return view.reshape(batch, groups, channels // groups * prod(kernel), prod(positions))
-
-
-def roll_up(patches, out, stride, dilation) -> None:
-    """Add patches (n, C, *kernel, *positions) into the padded images `out` where they came from."""
-    n = (patches.ndim - 2) // 2
-    kernel, positions = patches.shape[2 : 2 + n], patches.shape[2 + n :]
-    for offset in offsets(kernel):
-        out[seen_by(offset, positions, stride, dilation)] += patches[(slice(None), slice(None), *offset)]
-
-
 # The three operations, declared for one, two and three spatial dimensions.
-
-
-def renamed(kernel, name: str):
-    """The same function under another name."""
-    twin = FunctionType(kernel.__code__, kernel.__globals__, name, kernel.__defaults__, kernel.__closure__)
-    twin.__kwdefaults__, twin.__doc__ = kernel.__kwdefaults__, kernel.__doc__
-    return twin
 
 
 def declare(n: int) -> tuple:
@@ -167,7 +147,7 @@ def convolve(n, input, weight, bias, stride, padding, dilation, groups) -> Tenso
     """The convolution over n spatial dimensions: arguments checked, batch and bias added."""
     name = f"conv{n}d"
     check_tensors(name, input, weight, bias)
-    batched = with_batch(name, n, input)
+    batched = with_batch(name, n, input, weight)
     stride = per_dimension("stride", stride, n)
     dilation = per_dimension("dilation", dilation, n)
     if isinstance(padding, str):
@@ -185,14 +165,14 @@ def convolve(n, input, weight, bias, stride, padding, dilation, groups) -> Tenso
             "Kernel size can't be greater than actual input size"
         )
     out = FAMILY[n][0](batched, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return finish(n, out, bias, batched is not input and input.array.ndim == n + 1)
+    return finish(n, out, bias, input.array.ndim == n + 1)
 
 
 def convolve_transposed(n, input, weight, bias, stride, padding, output_padding, groups, dilation) -> Tensor:
     """The transposed convolution over n spatial dimensions: `conv_input` with the input as the gradient."""
     name = f"conv_transpose{n}d"
     check_tensors(name, input, weight, bias)
-    batched = with_batch(name, n, input)
+    batched = with_batch(name, n, input, weight)
     if isinstance(padding, str):
         raise TypeError(f"{name}(): argument 'padding' must be tuple of ints, not str")
     stride = per_dimension("stride", stride, n)
@@ -241,16 +221,19 @@ def check_tensors(name: str, input, weight, bias) -> None:
             )
 
 
-def with_batch(name: str, n: int, input: Tensor) -> Tensor:
-    """`input` with a batch dimension, which it may lack. RuntimeError for any other rank."""
-    if input.array.ndim == n + 2:
-        return input
-    if input.array.ndim == n + 1:
-        return input.unsqueeze(0)
-    raise RuntimeError(
-        f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, "
-        f"but got input of size: {list(input.array.shape)}"
-    )
+def with_batch(name: str, n: int, input: Tensor, weight: Tensor) -> Tensor:
+    """`input` with a batch dimension, which it may lack. RuntimeError for any other rank, or a weight of another."""
+    shape = list(input.array.shape)
+    if len(shape) not in (n + 1, n + 2):
+        raise RuntimeError(
+            f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {shape}"
+        )
+    if weight.array.ndim != n + 2:
+        raise RuntimeError(
+            f"Expected {n + 2}-dimensional weight for {name} of input {shape}, "
+            f"but got weight of size {list(weight.array.shape)} instead"
+        )
+    return input if len(shape) == n + 2 else input.unsqueeze(0)
 
 
 def per_dimension(name: str, value, n: int) -> tuple[int, ...]:
@@ -300,17 +283,12 @@ def check_arguments(weight: Tensor, stride, padding, dilation, groups) -> None:
 
 
 def check_channels(groups: int, weight: Tensor, input: Tensor, expected: int, given: str) -> None:
-    """RuntimeError where the ranks of input and weight, or their channels, do not fit together."""
-    shape, kernel_shape = list(input.array.shape), list(weight.array.shape)
-    if len(shape) != len(kernel_shape):
-        raise RuntimeError(
-            f"Expected {len(shape)}-dimensional weight for {len(shape)}-dimensional input {shape}, "
-            f"but got weight of size {kernel_shape} instead"
-        )
+    """RuntimeError where the input does not have the channels that the weight expects."""
+    shape = list(input.array.shape)
     if shape[1] != expected:
         raise RuntimeError(
-            f"Given {given}, weight of size {kernel_shape}, expected input{shape} to have {expected} channels, "
-            f"but got {shape[1]} channels instead"
+            f"Given {given}, weight of size {list(weight.array.shape)}, expected input{shape} to have {expected} "
+            f"channels, but got {shape[1]} channels instead"
         )
 
 

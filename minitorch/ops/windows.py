@@ -7,8 +7,10 @@ was padded by p on both sides. It fits at
 
 places; at position j its element i lies on index  j s + i d  of the padded axis. Two ways to use that:
 
-    windows(x, ...)              all patches at once, as a view of shape (..., *kernel, *positions)
-    seen_by(offset, ...)         what one kernel element sees while the kernel slides: a slice per axis
+    windows(x, ...)         all windows at once, as a view of shape (..., *kernel, *positions)
+    seen_by(offset, ...)    what one kernel element sees while the kernel slides: a slice per axis
+
+`unroll` copies the windows out of an image, and its adjoint `roll_up` adds them back in.
 
 Arrays only: nothing here knows of tensors.
 """
@@ -54,6 +56,19 @@ def windows(array: np.ndarray, kernel, positions, stride, dilation) -> np.ndarra
         *[step * s for step, s in zip(spatial, stride, strict=True)],
     )
     return as_strided(array, shape, strides, writeable=False)
+
+
+def unroll(input: np.ndarray, kernel, positions, stride, padding, dilation) -> np.ndarray:
+    """The windows of a batch of images, copied: (N, C, *spatial) -> (N, C, *kernel, *positions)."""
+    return np.ascontiguousarray(windows(pad_array(input, padding, padding), kernel, positions, stride, dilation))
+
+
+def roll_up(patches: np.ndarray, out: np.ndarray, stride, dilation) -> None:
+    """Add windows (N, C, *kernel, *positions) into the padded images `out` where they came from."""
+    n = (patches.ndim - 2) // 2
+    kernel, positions = patches.shape[2 : 2 + n], patches.shape[2 + n :]
+    for offset in offsets(kernel):
+        out[seen_by(offset, positions, stride, dilation)] += patches[(slice(None), slice(None), *offset)]
 
 
 def pad_array(array: np.ndarray, before, after, value=0) -> np.ndarray:
