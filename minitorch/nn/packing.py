@@ -15,7 +15,8 @@ from collections.abc import Iterable
 
 from ..core.tensor import Tensor
 from ..dtypes import float16, float32, float64, int8, int16, int32, int64, uint8
-from ..ops.creation import arange, empty_like, full, tensor
+from ..ops.creation import arange, empty_like, full
+from ..ops.data import tensor
 from ..ops.join import cat, stack
 from . import functional as F
 

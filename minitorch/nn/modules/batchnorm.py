@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...core.tensor import Tensor
 from ...dtypes import int64
-from ...ops.creation import empty, ones, tensor, zeros
+from ...ops.creation import empty, ones, zeros
+from ...ops.data import tensor
 from .. import functional as F
 from .. import init
 from ..parameter import Parameter, UninitializedBuffer, UninitializedParameter

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ...core.op import PUBLIC
 from ...core.state import no_grad
 from ...core.tensor import Tensor
-from ...ops.creation import tensor as new_tensor
+from ...ops.data import tensor as new_tensor
 from ...ops.join import stack
 
 
