@@ -86,8 +86,7 @@ def _unpack(packed: Any, arrays: dict[str, np.ndarray]) -> Any:
         return arrays[content]
     if kind == "dict":
         return {key: _unpack(item, arrays) for key, item in content}
-    items = [_unpack(item, arrays) for item in content]
-    return items if kind == "list" else tuple(items)
+    return {"list": list, "tuple": tuple}[kind](_unpack(item, arrays) for item in content)
 
 
 def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...core.tensor import Tensor
 from ...ops.data import as_tensor, tensor
-from ...ops.shape import stack
+from ...ops.join import stack
 
 MESSAGE = "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
 NOT_NUMERIC = "SaUO"  # array kinds that no tensor can hold: bytes, texts, objects

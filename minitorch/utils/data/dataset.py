@@ -30,10 +30,7 @@ class Dataset(Generic[T_co]):
 
 
 class IterableDataset(Dataset[T_co], Iterable[T_co]):
-    """A stream of samples: subclasses define `__iter__`."""
-
-    def __iter__(self) -> Iterator[T_co]:
-        raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
+    """A stream of samples: subclasses define `__iter__` (without it, making one raises TypeError)."""
 
     def __add__(self, other: Dataset) -> ChainDataset:
         return ChainDataset([self, other])

@@ -198,6 +198,7 @@ def _transfer(url: str, part: Path, start: int, size: int, progress: Progress | 
                 raise ChecksumError(f"{url}: the server sends more than the {size:,} bytes of the published file")
             return start
     except urllib.error.HTTPError as error:
+        error.close()  # it is the response too, and would hold the connection
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.unlink(missing_ok=True)
             raise _Temporary("the server cannot continue the file") from error
