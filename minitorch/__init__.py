@@ -56,7 +56,9 @@ for _name, _function in PUBLIC.items():
 float, int = float32, int32
 
 
-_SUBMODULES = frozenset(["cli", "func", "io", "kernels", "linalg", "models", "nn", "optim", "utils", "vision", "viz"])
+_SUBMODULES = frozenset(
+    ["cli", "func", "io", "kernels", "linalg", "models", "nn", "optim", "special", "utils", "vision", "viz"]
+)
 
 
 def __getattr__(name):

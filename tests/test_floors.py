@@ -15,9 +15,9 @@ FLOORS = [
     {"ops"},
     {"engine"},
     {"methods", "access", "kernels", "legacy", "random"},
-    {"autograd", "func", "linalg", "io"},
+    {"autograd", "func", "linalg", "special", "io"},
     {"nn", "optim", "utils", "vision", "distributions"},
-    {"__init__", "__main__", "cli", "info", "viz", "models", "train"},
+    {"__init__", "__main__", "cli", "info", "stubs", "viz", "models", "train"},
 ]
 FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
 OPTIONAL = {"numba", "llvmlite", "matplotlib", "rich", "PIL", "ml_dtypes", "safetensors", "threadpoolctl", "click", "tqdm"}

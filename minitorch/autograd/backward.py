@@ -7,6 +7,7 @@ import numpy as np
 from ..core.op import function
 from ..core.tensor import Tensor, node_of, wrap
 from ..engine import Walk
+from ..ops.join import stack
 
 
 def _as_tuple(value) -> tuple:
@@ -110,7 +111,7 @@ def grad(
             )
             for i in range(next(len(g) for g in grads if g is not None))
         ]
-        return tuple(None if column[0] is None else column[0].stack(column) for column in zip(*rows, strict=True))
+        return tuple(None if column[0] is None else stack(column) for column in zip(*rows, strict=True))
     roots = _roots(outputs, grads, create_graph)
     keep = create_graph if retain_graph is None else retain_graph
     found = _collect(roots, inputs, keep, create_graph)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..core.state import enable_grad
 from ..core.tensor import Tensor, wrap
+from ..ops.join import stack
 from .backward import grad
 
 
@@ -109,7 +110,7 @@ def jacobian(
                     column.append(g)
             rows.append(
                 tuple(
-                    x.stack(column).reshape(z.array.shape + x.array.shape)
+                    stack(column).reshape(z.array.shape + x.array.shape)
                     if column
                     else _zeros(x, z.array.shape + x.array.shape)
                     for x, column in zip(leaves, columns, strict=True)

@@ -19,7 +19,7 @@ from .promote import COMPARE, FLOAT, KEEP, PROMOTE, SAME, SUM, round_to
 from .state import state
 from .tensor import Edits, Origin, Tensor, new, node_of, wrap
 
-ndarray = np.ndarray
+ndarray, array = np.ndarray, np.array
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 
@@ -52,11 +52,11 @@ def _unary_caller(op):
     def call(input, **params):
         if state.trace is not None or not isinstance(input, Tensor):
             return run(op, (input,), params)
-        array = input.array
-        dtype = array.dtype
+        values = input.array
+        dtype = values.dtype
         if moves or dtype is FLOAT32 or dtype is FLOAT64:
             try:
-                out = op.kernel(array, **params)
+                out = op.kernel(values, **params)
             except (ValueError, TypeError) as error:
                 raise _as_runtime_error(op, (input,), error) from None
             if out.__class__ is not ndarray:
@@ -113,13 +113,24 @@ def view_of(input, op, params, out):
 
 def _binary_caller(op):
     compares = op.dtype is COMPARE
+    takes_number = op.inputs[1] in op.numbers
 
     def call(input, other, **params):
-        if state.trace is not None or not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        if state.trace is not None or not isinstance(input, Tensor):
             return run(op, (input, other), params)
-        a, b = input.array, other.array
+        a = input.array
         dtype = a.dtype
-        if dtype is not b.dtype or (dtype is not FLOAT32 and dtype is not FLOAT64):
+        if dtype is not FLOAT32 and dtype is not FLOAT64:
+            return run(op, (input, other), params)
+        node_b = None
+        if isinstance(other, Tensor):
+            b = other.array
+            if dtype is not b.dtype:
+                return run(op, (input, other), params)
+            node_b = other.node if other.origin is None else node_of(other)
+        elif takes_number and (other.__class__ is float or other.__class__ is int):
+            b = array(other, dtype)
+        else:
             return run(op, (input, other), params)
         try:
             out = op.kernel(a, b, **params)
@@ -135,13 +146,13 @@ def _binary_caller(op):
         if compares:
             return z
         node_a = input.node if input.origin is None else node_of(input)
-        node_b = other.node if other.origin is None else node_of(other)
         if (node_a is not None or node_b is not None) and state.grad and out.dtype.kind not in "iub":
             (keep_a, keep_b), keep_z = op.keeps((node_a is not None, node_b is not None))
             if keep_z:
                 z.edits = Edits()
+            kept = (input if keep_a else None, other if keep_b else None) if keep_a or keep_b else ()
             z.node = Node(
-                op, (node_a, node_b), (input if keep_a else None, other if keep_b else None),
+                op, (node_a, node_b), kept,
                 (out, z.edits) if keep_z else None, params, out.shape, out.dtype,
             )  # fmt: skip
         return z

@@ -236,3 +236,13 @@ def function(*, torch):
         return public
 
     return declare
+
+
+def namespace(prefix: str) -> dict[str, Callable]:
+    """The public functions of one torch namespace ("linalg", "nn.functional"), by their names within it."""
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): public
+        for name, public in PUBLIC.items()
+        if name.startswith(start) and "." not in name.removeprefix(start)
+    }

@@ -14,6 +14,8 @@ from .comparison import where
 from .special import erf_array
 from .transcendental import sigmoid
 
+# A 0-dim array is what NumPy takes fastest as a constant operand.
+_ZERO = {np.dtype(kind): np.zeros((), kind) for kind in (np.float32, np.float64)}
 SQRT_HALF = math.sqrt(0.5)
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 
@@ -30,7 +32,7 @@ def _check_floating(name: str, input: Tensor) -> None:
 @op(ELEMENTWISE, torch="relu", dtype=PROMOTE, vjp=dict(input=lambda g, z: g * (z > 0)))
 def relu(input):
     """z = max(input, 0); the gradient at 0 is 0"""
-    return np.maximum(input, input.dtype.type(0))
+    return np.maximum(input, _ZERO.get(input.dtype, 0))
 
 
 @function(torch="nn.functional.relu")

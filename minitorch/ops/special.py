@@ -266,3 +266,15 @@ def sinc(input):
 def _sinc_slope(input):
     x = input * math.pi
     return ((x * x.cos() - x.sin()) / (x * input)).masked_fill(input == 0, 0)
+
+
+@op(
+    ELEMENTWISE,
+    torch="special.entr",
+    dtype=FLOAT,
+    vjp=dict(input=lambda g, input: g * (-1 - input.log())),
+)
+def entr(input):
+    """z = -input * ln(input), 0 at 0 and -inf below"""
+    out = -input * np.log(np.where(input > 0, input, 1))
+    return np.where(input < 0, -np.inf, out).astype(input.dtype)
