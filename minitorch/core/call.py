@@ -41,8 +41,7 @@ _PLAIN_RULES = (PROMOTE, FLOAT, COMPARE, SAME, SUM)  # these leave two inputs of
 
 
 def _has_optional_input(op) -> bool:
-    parameters = op.signature.parameters
-    return any(parameters[name].default is not parameters[name].empty for name in op.inputs)
+    return bool(op.reference.__defaults__)
 
 
 def _unary_caller(op):

@@ -64,7 +64,7 @@ def _apply_traced(name: str, function, self: Tensor, args, kwargs) -> Tensor:
     result = function(self, *args, **kwargs)
     trace, state.trace = state.trace, None
     try:
-        apply_in_place(name, lambda *_: result, self, args, kwargs)
+        apply_in_place(name, lambda *_, **__: result, self, args, kwargs)
     finally:
         state.trace = trace
     self.__dict__.pop("_tangent", None)
