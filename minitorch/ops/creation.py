@@ -362,7 +362,7 @@ def _read_ends(name: str, start, end, steps) -> tuple:
 def _spaced(start, end, steps: int, dtype: np.dtype) -> np.ndarray:
     """`steps` numbers from start to end, each computed from the nearer end, in the precision of `dtype` (float64 for
     integers) and not yet converted to it."""
-    first, last = cast_values(np.array([start, end]), dtype)
+    first, last = number_of_type("linspace", start, dtype), number_of_type("linspace", end, dtype)
     if dtype.kind in "biu":
         dtype = FLOAT64
         first, last = float(first), float(last)
@@ -407,7 +407,7 @@ def _log_spaced(start, end, steps: int, base: float, dtype: np.dtype) -> np.ndar
     """Powers whose exponents are counted from the nearer end; exponents and powers are float64 for every type."""
     if steps == 1:
         return np.power(base, np.array([float(start)]))
-    first, last = cast_values(np.array([start, end]), dtype)
+    first, last = number_of_type("logspace", start, dtype), number_of_type("logspace", end, dtype)
     extent = int(last) - int(first) if dtype.kind in "iu" else float(last - first)
     step = extent / max(steps - 1, 1)
     ascending, descending = np.arange(steps // 2), np.arange(steps - steps // 2 - 1, -1, -1)

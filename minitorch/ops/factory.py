@@ -95,21 +95,22 @@ def as_number(name: str, argument: str, value):
 
 
 def check_range(values: np.ndarray, dtype: np.dtype) -> None:
-    """RuntimeError when an element does not fit into the integer type `dtype`; negative numbers down to -max may wrap
+    """RuntimeError when a number does not fit into the integer type `dtype`; negative integers down to -max may wrap
     into an unsigned one, as in C."""
     if dtype.kind not in "iu" or values.size == 0:
         return
     limits = np.iinfo(dtype)
-    low = limits.min if limits.min else -limits.max
-    # float(2**63) is the first that does not fit, and float(2**63 - 1) is the same number.
-    fits = (values >= low) & (values < limits.max + 1 if values.dtype.kind == "f" else values <= limits.max)
+    low = -limits.max if limits.min == 0 and values.dtype.kind != "f" else limits.min
+    fits = (values >= low) & (values <= limits.max)
+    if values.dtype.kind == "f":
+        fits &= values < 2.0**63  # to which the largest int64 would be rounded
     if not fits.all():
         raise RuntimeError(f"value cannot be converted to type {dtype} without overflow")
 
 
 def number_of_type(name: str, value, dtype: np.dtype) -> np.ndarray:
     """A number as a 0-dim array of `dtype`. RuntimeError when it is out of range (inf and nan fit into floats)."""
-    value = as_number(name, "fill_value", value)
+    value = as_number(name, "value", value)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise OverflowError(f"{name}(): int too big to convert: {value}")
     given = np.array(value)
