@@ -249,7 +249,12 @@ def _read(index) -> list:
 def _parts(shape, items) -> tuple[tuple, list[int], list]:
     """An index in three parts: a basic index, where dimensions of size 1 are put into its result, and then the index
     tensors for each dimension."""
-    taken = sum([i.ndim if isinstance(i, np.ndarray) else i is not None and i is not Ellipsis for i in items])
+    taken = sum(
+        [
+            i.ndim if isinstance(i, np.ndarray) and i.dtype == np.bool_ else i is not None and i is not Ellipsis
+            for i in items
+        ]
+    )
     if taken > len(shape):
         if not shape:
             raise out_of_range(np.empty(()), (), None)
