@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from .node import MultiNode, Node, Output
-from .promote import COMPARE, FLOAT, KEEP, PROMOTE, SAME, SUM, round_to
+from .promote import COMPARE, DIFFERENCE, FLOAT, KEEP, PROMOTE, SAME, SUM, round_to
 from .state import state
 from .tensor import Edits, Origin, Tensor, new, node_of, wrap
 
@@ -37,7 +37,14 @@ def make_caller(op):
     return _general_caller(op)
 
 
-_PLAIN_RULES = (PROMOTE, FLOAT, COMPARE, SAME, SUM)  # these leave two inputs of one floating type as they are
+_PLAIN_RULES = (
+    PROMOTE,
+    DIFFERENCE,
+    FLOAT,
+    COMPARE,
+    SAME,
+    SUM,
+)  # these leave two inputs of one floating type as they are
 
 
 def _has_optional_input(op) -> bool:

@@ -22,11 +22,11 @@ from collections.abc import Callable
 
 from . import call
 from .node import MultiNode, Output
-from .promote import COMPARE, FLOAT, KEEP, PROMOTE, SAME, SUM
+from .promote import COMPARE, DIFFERENCE, FLOAT, KEEP, PROMOTE, SAME, SUM
 from .tensor import Tensor, node_of, wrap
 
 __all__ = [
-    "COMPARE", "ELEMENTWISE", "FLOAT", "GENERAL", "KEEP", "LINEAR", "PROMOTE", "PUBLIC", "REGISTRY", "SAME", "SUM",
+    "COMPARE", "DIFFERENCE", "ELEMENTWISE", "FLOAT", "GENERAL", "KEEP", "LINEAR", "PROMOTE", "PUBLIC", "REGISTRY", "SAME", "SUM",
     "VIEW", "Op", "function", "op",
 ]  # fmt: skip
 

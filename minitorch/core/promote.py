@@ -78,6 +78,22 @@ def PROMOTE(op, inputs):
     return _convert(inputs, common), None
 
 
+def check_no_bools(*inputs) -> None:
+    """RuntimeError when an operand of a subtraction is a bool."""
+    for value in inputs:
+        if isinstance(value, bool) or (isinstance(value, Tensor) and value.array.dtype == np.bool_):
+            raise RuntimeError(
+                "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a "
+                "mask, use the `~` or `logical_not()` operator instead."
+            )
+
+
+def DIFFERENCE(op, inputs):
+    """As PROMOTE, but bools have no difference."""
+    check_no_bools(*inputs)
+    return PROMOTE(op, inputs)
+
+
 def FLOAT(op, inputs):
     """As PROMOTE, but integers and bools become the default floating type."""
     _check_operands(op, inputs)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.inplace import apply_in_place
-from ..core.op import ELEMENTWISE, FLOAT, PROMOTE, function, op
-from ..core.promote import check_tensor, result_dtype
+from ..core.op import DIFFERENCE, ELEMENTWISE, FLOAT, PROMOTE, function, op
+from ..core.promote import check_no_bools, check_tensor, result_dtype
 from ..core.tensor import Tensor, wrap
-from ..dtypes import BOOL, FLOATING
+from ..dtypes import FLOATING
 from ..dtypes import bool as bool_
 from .convert import to_dtype
 
@@ -37,15 +37,13 @@ def add_tensors(input, other):
 
 @op(
     ELEMENTWISE,
-    dtype=PROMOTE,
+    dtype=DIFFERENCE,
     numbers=EITHER,
     vjp=dict(input=lambda g: g, other=lambda g: -g),
     backward_name="SubBackward0",
 )
 def sub_tensors(input, other):
     """z = input - other"""
-    if input.dtype == np.bool_:
-        raise ValueError("subtraction of two bool tensors is not supported; use ^ or logical_xor instead")
     return np.subtract(input, other)
 
 
@@ -88,8 +86,7 @@ def sub(input: Tensor, other, *, alpha=1) -> Tensor:
     if alpha == 1 and type(alpha) is int:
         return sub_tensors(input, other)
     _check_alpha("sub", input, other, alpha)
-    if result_dtype((input, other)).category == BOOL:
-        raise RuntimeError("sub(): subtraction of two bool tensors is not supported; use ^ or logical_xor instead")
+    check_no_bools(input, other)
     return add_scaled(input, other, alpha=-alpha)
 
 
@@ -140,7 +137,7 @@ def div_floor(input, other):
     """z = floor(input / other)"""
     _check_zero(other)
     if input.dtype == np.bool_:
-        raise ValueError("not implemented for 'Bool'")
+        raise NotImplementedError("integer division is not implemented for 'Bool'")
     if input.dtype.kind != "f":
         return np.floor_divide(input, other)
     # Python's floor division, from the exact remainder; division by zero gives what input / other gives.
@@ -158,7 +155,7 @@ def div_trunc(input, other):
     """z = trunc(input / other), rounding towards zero"""
     _check_zero(other)
     if input.dtype == np.bool_:
-        raise ValueError("not implemented for 'Bool'")
+        raise NotImplementedError("integer division is not implemented for 'Bool'")
     if input.dtype.kind == "f":
         return np.trunc(np.true_divide(input, other))
     quotient = np.floor_divide(input, other)
@@ -200,7 +197,7 @@ def remainder(input, other):
     """z = input - floor(input / other) * other: the sign of `other` (Python's %)"""
     _check_zero(other)
     if input.dtype == np.bool_:
-        raise ValueError("not implemented for 'Bool'")
+        raise NotImplementedError("integer division is not implemented for 'Bool'")
     return np.remainder(input, other)
 
 
@@ -214,7 +211,7 @@ def fmod(input, other):
     """z = input - trunc(input / other) * other: the sign of `input` (C's fmod)"""
     _check_zero(other)
     if input.dtype == np.bool_:
-        raise ValueError("not implemented for 'Bool'")
+        raise NotImplementedError("integer division is not implemented for 'Bool'")
     return np.fmod(input, other)
 
 
@@ -330,6 +327,8 @@ def _pow_exponent(g, input, exponent, z):
 )
 def pow_tensors(input, exponent):
     """z = input ** exponent; 0 ** 0 = 1"""
+    if input.dtype == np.bool_:
+        raise NotImplementedError("pow is not implemented for 'Bool'")
     if input.dtype.kind in "iu":
         return _integer_power(input, exponent)
     return np.power(input, exponent)
@@ -353,6 +352,8 @@ def pow(input, exponent) -> Tensor:
         return pow_scalar(to_dtype(input, common), exponent=exponent)
     if not isinstance(input, Tensor) and input == 1:
         common = result_dtype((input, exponent))
+        if common is bool_:
+            raise NotImplementedError("pow is not implemented for 'Bool'")
         return to_dtype(wrap(np.ones_like(exponent.array, dtype=common.numpy)), common)
     return pow_tensors(input, exponent)
 
