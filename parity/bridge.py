@@ -44,6 +44,11 @@ def memory_of(tensor: torch.Tensor) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(flat, tuple(tensor.shape), strides)
 
 
+def representable(tensor: torch.Tensor) -> bool:
+    """Whether NumPy, and so minitorch, can hold such a tensor."""
+    return tensor.layout == torch.strided and not tensor.is_complex() and tensor.ndim <= 64
+
+
 def numpy_dtype(dtype: torch.dtype) -> np.dtype:
     """The NumPy dtype that stores a torch dtype; bfloat16 is that of ``ml_dtypes``."""
     return np.dtype(ml_dtypes.bfloat16 if dtype == torch.bfloat16 else dtype_name(dtype))
@@ -77,7 +82,7 @@ class ToMinitorch:
         for theirs, ours in self.pairs:
             if theirs is value:
                 return ours
-        if value.layout != torch.strided or value.is_complex() or value.ndim > 64:
+        if not representable(value):
             raise Unsupported(f"no tensor of layout {value.layout}, {value.dtype}, {value.ndim} dimensions")
         array = memory_of(value)
         if self.negative_strides:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .bridge import ToMinitorch, memory_of, numpy_dtype, tensors_in
+from .bridge import ToMinitorch, memory_of, numpy_dtype, representable, tensors_in
 from .harness import dtype_name
 
 
@@ -71,7 +71,7 @@ def copy_strided(value: Any) -> Any:
 
 
 def copy_tensor(tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.device.type != "cpu" or tensor.is_complex() or tensor.layout != torch.strided:
+    if tensor.device.type != "cpu" or not representable(tensor):
         return tensor.detach().clone().requires_grad_(tensor.requires_grad)
     return from_numpy(memory_of(tensor), tensor.dtype).requires_grad_(tensor.requires_grad)
 

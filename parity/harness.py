@@ -38,6 +38,7 @@ class Difference:
     theirs: Any = None
     count: int = 0  # how many elements differ
     total: int = 0
+    distance: float = float("inf")  # the largest |ours - theirs| / (1 + |theirs|), of values
 
     def __str__(self) -> str:
         return self.message
@@ -155,7 +156,10 @@ def compare_arrays(
     a, b = left[index].item(), right[index].item()
     text = f"{where}: value differs at {list(index)}: minitorch {a!r}, torch {b!r}"
     text += f"{how_far(a, b, right_name, rtol, atol)} ({int(wrong.sum())} of {wrong.size} elements differ)"
-    return Difference("value", where, text, index, a, b, int(wrong.sum()), wrong.size)
+    with np.errstate(all="ignore"):
+        apart = np.abs(left.astype(np.float64) - right) / (1 + np.abs(right.astype(np.float64)))
+    distance = float(apart[wrong].max()) if np.isfinite(apart[wrong]).all() else float("inf")
+    return Difference("value", where, text, index, a, b, int(wrong.sum()), wrong.size, distance)
 
 
 def differing(left: np.ndarray, right: np.ndarray, rtol: float, atol: float) -> np.ndarray:

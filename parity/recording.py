@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,7 +22,6 @@ from minitorch.core.state import state
 from minitorch.core.tensor import Tensor, wrap
 
 from . import calls, database
-from .bridge import tensors_in
 from .sample import Sample
 
 MOST_ELEMENTS = 600  # per call: the properties are about rules, not about size
@@ -70,6 +69,24 @@ def watching(seen: dict[str, dict[str, Recorded]]) -> Iterator[None]:
         state.trace = previous
 
 
+def half_rewritten(x: Tensor) -> Tensor:
+    """An in-place edit of a view: its history runs through the tensor it is a view of."""
+    y = x * 1
+    y.narrow(0, 0, 1).mul_(x.narrow(0, 1, 1))
+    return y
+
+
+# Short programs for the primitives that no sample of torch's calls. x: a positive 3 x 4 tensor below one.
+PROGRAMS: tuple[Callable[[Tensor], Any], ...] = (
+    half_rewritten,
+    lambda x: (x * 1).copy_(x * x),
+    lambda x: (x * 1).fill_(x.sum()),
+    lambda x: minitorch.special.entr(x),
+    lambda x: x.detach().view(minitorch.int64),
+    lambda x: x.detach().clone().bernoulli_(x.detach()),
+)
+
+
 @cache
 def recorded(samples_each: int = 8) -> dict[str, list[Recorded]]:
     """The calls of every primitive in the REGISTRY, by its name; an empty list for one that no sample reaches."""
@@ -80,24 +97,35 @@ def recorded(samples_each: int = 8) -> dict[str, list[Recorded]]:
             info = database.infos()[name]
             for dtype in database.dtypes_for(info, None, "cpu")[:1]:
                 for sample in database.samples(info, dtype, limit=samples_each):
-                    take_down(sample, seen)
+                    take_down(sample_call(sample), seen)
+        for program in PROGRAMS:
+            take_down(program_call(program), seen)
     return {name: list(seen.get(name, {}).values()) for name in REGISTRY}
 
 
-def take_down(sample: Sample, seen: dict[str, dict[str, Recorded]]) -> None:
-    """Run one sample forward and twice backward; a sample that fails is the parity run's concern, not ours."""
+def sample_call(sample: Sample) -> Callable[[], calls.Call]:
+    return lambda: sample.both(sample.info.op)[0]
+
+
+def program_call(program: Callable) -> Callable[[], calls.Call]:
+    x = wrap(np.random.default_rng(0).uniform(0.1, 0.9, (3, 4))).requires_grad_()
+    return lambda: calls.Call(minitorch, program, (x,), {})
+
+
+def take_down(prepare: Callable[[], calls.Call], seen: dict[str, dict[str, Recorded]]) -> None:
+    """Run one call forward and twice backward; one that fails is the parity run's concern, not ours."""
     with contextlib.suppress(Exception):
-        ours, theirs, to = sample.both(sample.info.op)
+        call = prepare()
         with watching(seen):
-            ours.run()
-            if ours.error or not ours.leaves:
+            call.run()
+            if call.error or not call.leaves:
                 return
-            outputs = [t for t in tensors_in(ours.process(ours.output)) if t.requires_grad]
+            outputs = call.differentiable()
             starts = [ones_like(t) for t in outputs]
-            calls.gradient(minitorch, outputs, ours.leaves, starts)
-            grads = calls.gradient(minitorch, outputs, ours.leaves, starts, create_graph=True)
+            calls.gradient(minitorch, outputs, call.leaves, starts)
+            grads = calls.gradient(minitorch, outputs, call.leaves, starts, create_graph=True)
             live = [g for g in grads if g is not None and g.requires_grad]
-            calls.gradient(minitorch, live, [*ours.leaves, *starts], [ones_like(g) for g in live])
+            calls.gradient(minitorch, live, [*call.leaves, *starts], [ones_like(g) for g in live])
 
 
 def ones_like(tensor: Any) -> Any:

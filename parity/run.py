@@ -125,7 +125,7 @@ def tally(result: Result, dtype: str, sample: Sample, outcomes: Iterable[tuple[s
     failed, reasons = 0, set()
     for check, found in outcomes:
         counts = result.checks.setdefault(check, [0, 0])
-        entry = known(result.op, check, dtype, found.kind) if found else None
+        entry = known(result.op, check, dtype, found) if found else None
         counts[found is not None and entry is None] += 1
         if entry:
             reasons.add(entry.reason)
