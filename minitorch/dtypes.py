@@ -119,7 +119,7 @@ def as_numpy_dtype(value) -> np.dtype:
     if isinstance(value, dtype):
         return value.numpy
     if value is float:
-        return get_default_dtype().numpy
+        return float64.numpy
     if value is int:
         return int64.numpy
     if value is type(True):

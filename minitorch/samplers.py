@@ -339,4 +339,4 @@ def distinct_choices(generator: Generator, weights: np.ndarray, samples: int) ->
         keys = weights / noise
     if samples == 1:
         return keys.argmax(axis=-1, keepdims=True)
-    return np.argsort(-keys, axis=-1, kind="stable")[:, :samples]
+    return np.ascontiguousarray(np.argsort(-keys, axis=-1, kind="stable")[:, :samples])

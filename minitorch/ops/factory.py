@@ -51,9 +51,7 @@ def numpy_type(name: str, dtype, default: np.dtype | None = None) -> np.dtype:
         return get_default_dtype().numpy if default is None else default
     if isinstance(dtype, DType):
         return dtype.numpy
-    if dtype is float:
-        return np.dtype(np.float64)
-    if dtype is int or dtype is bool:
+    if dtype is float or dtype is int or dtype is bool:
         return as_numpy_dtype(dtype)
     raise TypeError(f"{name}(): argument 'dtype' must be a dtype, not {type(dtype).__name__}")
 
