@@ -55,6 +55,10 @@ def normalized(input, weight=None, bias=None, *, dims, eps):
     """z = (x - mean) / sqrt(var + eps) * weight + bias, and the mean and variance over `dims` (kept with size 1)."""
     mean = mean_over(input, dims)
     z = input - mean
+    # What rounding left in the mean is the mean of the differences (corrected two-pass algorithm, Chan et al. 1983).
+    drift = mean_over(z, dims)
+    mean += drift
+    z -= drift
     var = mean_over(np.square(z), dims)
     z /= np.sqrt(var + np.array(eps, z.dtype))
     if weight is not None:
