@@ -34,6 +34,8 @@ def make_caller(op):
         return _unary_caller(op)
     if op.variadic is None and len(op.inputs) == 2 and op.dtype in _PLAIN_RULES and not _has_optional_input(op):
         return _binary_caller(op)
+    if op.variadic is not None and not op.inputs and op.dtype is KEEP:
+        return _joining_caller(op)
     return _general_caller(op)
 
 
@@ -161,6 +163,24 @@ def _binary_caller(op):
                 op, (node_a, node_b), kept,
                 (out, z.edits) if keep_z else None, params, out.shape, out.dtype,
             )  # fmt: skip
+        return z
+
+    return call
+
+
+def _joining_caller(op):
+    """For operations on any number of tensors that only move data (cat, stack). Their rules keep no tensors."""
+
+    def call(*tensors, **params):
+        if state.trace is not None:
+            return state.trace(op, tensors, params)
+        z = wrap(op.kernel(*[x.array for x in tensors], **params))
+        if state.grad and z.array.dtype.kind not in "iub":
+            nodes = [x.node if x.origin is None else node_of(x) for x in tensors]
+            for node in nodes:
+                if node is not None:
+                    z.node = Node(op, tuple(nodes), (), None, params, z.array.shape, z.array.dtype)
+                    break
         return z
 
     return call

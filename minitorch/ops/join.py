@@ -16,14 +16,14 @@ from .part import ALL, select_view, slice_view
 from .shape import atleast_1d, atleast_2d, atleast_3d, reshape
 
 
-def _own_part(g, tensors, i, dim):
-    start = sum([t.array.shape[dim] for t in tensors[:i]])
-    return slice_view(g, index=(ALL,) * dim + (slice(start, start + tensors[i].array.shape[dim]), Ellipsis))
+def _own_part(g, i, dim, sizes):
+    start = sum(sizes[:i])
+    return slice_view(g, index=(ALL,) * dim + (slice(start, start + sizes[i]), Ellipsis))
 
 
 @op(LINEAR, dtype=KEEP, vjp=dict(tensors=_own_part), backward_name="CatBackward0")
-def concatenate(*tensors, dim):
-    """The tensors one after the other along dimension `dim`; their other sizes are equal."""
+def concatenate(*tensors, dim, sizes):
+    """The tensors one after the other along dimension `dim`, where they have `sizes`; their other sizes are equal."""
     return np.concatenate(tensors, dim)
 
 
@@ -50,8 +50,32 @@ def _of_one_type(tensors) -> list[Tensor]:
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors joined along `dim`; their other sizes must agree, their types are promoted.
 
-    A tensor of shape (0,) fits anything. RuntimeError for sizes that differ.
+    A tensor of shape (0,) fits anything. RuntimeError for sizes that differ, ValueError for no tensors.
     """
+    if tensors.__class__ not in (list, tuple) or not _alike(tensors):
+        tensors, dim = _made_alike(tensors, dim)
+    ndim = tensors[0].array.ndim
+    dim = normalize_dim(dim, ndim)
+    sizes = [t.array.shape[dim] for t in tensors]
+    try:
+        return concatenate(*tensors, dim=dim, sizes=sizes)
+    except ValueError:
+        raise _sizes_differ(tensors, dim) from None
+
+
+def _alike(tensors) -> bool:
+    """Whether these are tensors of one type and one number of dimensions, not 0: the usual case of cat."""
+    if not tensors or not isinstance(tensors[0], Tensor):
+        return False
+    ndim, dtype = tensors[0].array.ndim, tensors[0].array.dtype
+    for t in tensors:
+        if not isinstance(t, Tensor) or t.array.ndim != ndim or t.array.dtype is not dtype:
+            return False
+    return ndim > 0
+
+
+def _made_alike(tensors, dim):
+    """The tensors as one type, without those of shape (0,), which fit anything. Raises where they cannot be joined."""
     tensors = _tensor_list("cat", tensors)
     if not tensors:
         raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
@@ -60,20 +84,24 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     if (0,) in shapes:
         tensors = [t for t, shape in zip(tensors, shapes, strict=True) if shape != (0,)] or tensors[:1]
         shapes = [t.array.shape for t in tensors]
-    first = shapes[0]
     if () in shapes:
         raise RuntimeError(f"zero-dimensional tensor (at position {shapes.index(())}) cannot be concatenated")
-    dim = normalize_dim(dim, len(first))
-    for i, shape in enumerate(shapes):
-        if len(shape) != len(first):
-            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
-        if shape[:dim] != first[:dim] or shape[dim + 1 :] != first[dim + 1 :]:
-            d = next(d for d, (n, m) in enumerate(zip(first, shape, strict=True)) if d != dim and n != m)
-            raise RuntimeError(
-                f"Sizes of tensors must match except in dimension {dim}. Expected size {first[d]} but got size "
-                f"{shape[d]} for tensor number {i} in the list."
-            )
-    return concatenate(*tensors, dim=dim)
+    for shape in shapes:
+        if len(shape) != len(shapes[0]):
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(shapes[0])} and {len(shape)}")
+    return tensors, dim
+
+
+def _sizes_differ(tensors, dim: int) -> RuntimeError:
+    first = tensors[0].array.shape
+    for i, t in enumerate(tensors):
+        for d, (n, m) in enumerate(zip(first, t.array.shape, strict=True)):
+            if d != dim and n != m:
+                return RuntimeError(
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {n} but got size {m} for "
+                    f"tensor number {i} in the list."
+                )
+    return RuntimeError(f"cat(): the tensors of shapes {[tuple(t.array.shape) for t in tensors]} cannot be joined")
 
 
 @op(
@@ -181,9 +209,7 @@ def meshgrid(*tensors, indexing: str | None = None) -> tuple[Tensor, ...]:
     k = len(tensors)
     shape = tuple([t.array.size for t in tensors])
     grids = [t.reshape((1,) * i + (-1,) + (1,) * (k - i - 1)).expand(shape) for i, t in enumerate(tensors)]
-    if swap:
-        grids = [g.transpose(0, 1) for g in [grids[1], grids[0], *grids[2:]]]
-    return tuple(grids)
+    return (grids[1], grids[0], *grids[2:]) if swap else tuple(grids)
 
 
 @function(torch="cartesian_prod")

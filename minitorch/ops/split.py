@@ -16,7 +16,7 @@ from ..core.op import KEEP, LINEAR, function, op
 from ..core.state import state
 from ..core.tensor import Origin, Tensor, node_of, wrap
 from ..shapes import as_int, normalize_dim, size_arguments
-from .join import concatenate, stacked
+from .join import cat, stacked
 from .part import ALL, select_view, slice_view
 
 
@@ -26,7 +26,11 @@ def _ranges(dim: int, sizes) -> list[tuple]:
     return [(ALL,) * dim + (slice(end - n, end), Ellipsis) for n, end in zip(sizes, ends, strict=True)]
 
 
-@op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, dim: concatenate(*g, dim=dim)), backward_name="SplitBackward0")
+def _places(dim: int, count: int) -> list[tuple]:
+    return [(ALL,) * dim + (i, Ellipsis) for i in range(count)]
+
+
+@op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, dim: cat(g, dim)), backward_name="SplitBackward0")
 def split_views(input, *, dim, sizes):
     """Consecutive parts of the given sizes along a dimension, as views."""
     return tuple([input[index] for index in _ranges(dim, sizes)])
@@ -35,7 +39,7 @@ def split_views(input, *, dim, sizes):
 @op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, dim: stacked(*g, dim=dim)), backward_name="UnbindBackward0")
 def unbind_views(input, *, dim):
     """Every place along a dimension, which goes, as views."""
-    return tuple(np.moveaxis(input, dim, 0))
+    return tuple([input[index] for index in _places(dim, input.shape[dim])])
 
 
 def _parts(together, input: Tensor, params: dict, part, indices) -> tuple[Tensor, ...]:
@@ -127,8 +131,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if input.array.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     dim = normalize_dim(dim, input.array.ndim)
-    indices = [(ALL,) * dim + (i, Ellipsis) for i in range(input.array.shape[dim])]
-    return _parts(unbind_views, input, {"dim": dim}, select_view, indices)
+    return _parts(unbind_views, input, {"dim": dim}, select_view, _places(dim, input.array.shape[dim]))
 
 
 @function(torch="tensor_split")
