@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 import warnings
 
+from ..core.op import PUBLIC
 from ..core.state import no_grad
 from ..core.tensor import Tensor
 from ..generator import Generator
 from ..ops.creation import empty_like
-from ..ops.linalg import qr
 from ..ops.random import randperm
 
 _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -226,7 +226,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     columns = tensor.numel() // rows
     with no_grad():
         flat = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
-        q, r = qr(flat.t() if rows < columns else flat)
+        q, r = PUBLIC["linalg.qr"](flat.t() if rows < columns else flat)
         # With the signs of R's diagonal Q is uniformly distributed. Mezzadri (2007).
         q = q * r.diagonal().sign()
         tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape))

@@ -75,5 +75,6 @@ class ASGD(PerParameter):
             eta=float(state["eta"].array),
             mu=float(state["mu"].array),
         )
-        state["eta"].array[...] = lr / (1 + group["lambd"] * lr * step) ** group["alpha"]
-        state["mu"].array[...] = 1 / max(1, step - group["t0"])
+        # By way of the default type, as torch does, also where loading has made these float64.
+        state["eta"].array[...] = scalar(lr / (1 + group["lambd"] * lr * step) ** group["alpha"]).array
+        state["mu"].array[...] = scalar(1 / max(1, step - group["t0"])).array
