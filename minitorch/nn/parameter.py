@@ -45,9 +45,6 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
             memo[id(self)] = type(self)(self.data.clone(), self.requires_grad)
         return memo[id(self)]
 
-    def __repr__(self):
-        return "Parameter containing:\n" + super().__repr__()
-
     def __reduce_ex__(self, protocol):
         attributes = {name: value for name, value in self.__dict__.items() if name != "_grad"}
         return _rebuild_parameter, (self.array, self.requires_grad, attributes)

@@ -21,6 +21,7 @@ from ..core.state import enable_grad, no_grad
 from ..core.tensor import Tensor, bump_version, wrap
 from ..dtypes import NUMPY_HALF, float32, float64, get_default_dtype
 from ..nn.modules.hooks import RemovableHandle, register
+from ..nn.modules.module import type_name
 
 
 class _Required:
@@ -169,7 +170,7 @@ class Optimizer:
             param_group["param_names"] = names
         for p in params:
             if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {_type_name(p)}")
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type_name(p)}")
             if not self.defaults.get("differentiable", None) and not (p.is_leaf or p.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         for name, default in self.defaults.items():
@@ -284,11 +285,6 @@ def _cast(parameter: Tensor, value, key=None):
     if isinstance(value, Iterable) and not isinstance(value, str):
         return type(value)(_cast(parameter, v) for v in value)
     return value
-
-
-def _type_name(value) -> str:
-    kind = type(value)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 # What the methods share.
