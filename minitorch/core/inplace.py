@@ -180,6 +180,14 @@ def _values_of(g: Tensor, steps, strides) -> Tensor:
     return replay(relayout(g, strides=strides), steps)
 
 
+def _zeros(like: Tensor) -> Tensor:
+    return wrap(np.zeros(like.array.shape, like.array.dtype))
+
+
+def _without_region(g: Tensor, steps, strides) -> Tensor:
+    return write_view(g, _zeros(_values_of(g, steps, strides)), steps=steps, strides=strides)
+
+
 @op("linear", dtype=KEEP, vjp=dict(input=lambda g: g))
 def relayout(input, *, strides):
     """The same values in the memory order of `strides`, so that views made by strides mean the same elements."""
@@ -190,12 +198,12 @@ def relayout(input, *, strides):
     GENERAL,
     dtype=KEEP,
     vjp=dict(
-        input=lambda g, steps, strides: write_view(g, _values_of(g, steps, strides) * 0, steps=steps, strides=strides),
+        input=lambda g, steps, strides: _without_region(g, steps, strides),
         values=lambda g, steps, strides: _values_of(g, steps, strides),
     ),
     jvp=dict(
-        input=lambda t, steps, strides: write_view(t, _values_of(t, steps, strides) * 0, steps=steps, strides=strides),
-        values=None,
+        input=lambda t, steps, strides: _without_region(t, steps, strides),
+        values=lambda t, z, steps, strides: write_view(_zeros(z), t, steps=steps, strides=strides),
     ),
     backward_name="CopySlices",
 )

@@ -111,13 +111,13 @@ def _contract(a: Tensor, a_labels: list, b: Tensor, b_labels: list, wanted) -> t
     """The product of two operands, summed over what is not `wanted` afterwards."""
     a_sizes = dict(zip(a_labels, a.array.shape, strict=True))
     b_sizes = dict(zip(b_labels, b.array.shape, strict=True))
-    a, a_labels = _summed_over(a, a_labels, {x for x in a_labels if x not in wanted and b_sizes.get(x, 1) == 1})
-    b, b_labels = _summed_over(b, b_labels, {x for x in b_labels if x not in wanted and a_sizes.get(x, 1) == 1})
+    alone = {x for x in (*a_labels, *b_labels) if x not in wanted and 1 in (a_sizes.get(x, 1), b_sizes.get(x, 1))}
+    a, a_labels = _summed_over(a, a_labels, alone)
+    b, b_labels = _summed_over(b, b_labels, alone)
     both = [x for x in a_labels if x in b_labels]
     batch, summed = [x for x in both if x in wanted], [x for x in both if x not in wanted]
     left, right = [x for x in a_labels if x not in both], [x for x in b_labels if x not in both]
-    sizes = {x: max(a_sizes.get(x, 1), b_sizes.get(x, 1)) if 0 not in (a_sizes.get(x), b_sizes.get(x)) else 0
-             for x in (*batch, *summed, *left, *right)}
+    sizes = {x: n if a_sizes.get(x, 1) == 1 else a_sizes[x] for x, n in {**a_sizes, **b_sizes}.items()}
     shape = tuple([sizes[x] for x in (*batch, *left, *right)])
     rows = _as_batch(a, a_labels, (batch, left, summed), sizes)
     columns = _as_batch(b, b_labels, (batch, summed, right), sizes)

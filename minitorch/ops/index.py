@@ -113,12 +113,12 @@ def _write(out: np.ndarray, indices, values: np.ndarray, adds: bool) -> None:
     GENERAL,
     dtype=KEEP,
     vjp=dict(
-        input=lambda g, indices, adds: g if adds else put_at(g, _zero(g), *indices, adds=False),
+        input=lambda g, indices, adds: g if adds else put_at(g, zero_of(g), *indices, adds=False),
         values=lambda g, indices: take_at(g, *indices),
     ),
     jvp=dict(
-        input=lambda t, indices, adds: t if adds else put_at(t, _zero(t), *indices, adds=False),
-        values=lambda t, indices, adds, z: put_at(_zeros(z), t, *indices, adds=adds),
+        input=lambda t, indices, adds: t if adds else put_at(t, zero_of(t), *indices, adds=False),
+        values=lambda t, indices, adds, z: put_at(zeros_like(z), t, *indices, adds=adds),
     ),
     backward_name="IndexPutBackward0",
 )
@@ -129,11 +129,11 @@ def put_at(input, values, *indices, adds):
     return out
 
 
-def _zero(like: Tensor) -> Tensor:
+def zero_of(like: Tensor) -> Tensor:
     return wrap(np.zeros((), like.array.dtype))
 
 
-def _zeros(like: Tensor) -> Tensor:
+def zeros_like(like: Tensor) -> Tensor:
     return wrap(np.zeros(like.array.shape, like.array.dtype))
 
 

@@ -78,7 +78,7 @@ def _made_alike(tensors, dim):
     """The tensors as one type, without those of shape (0,), which fit anything. Raises where they cannot be joined."""
     tensors = _tensor_list("cat", tensors)
     if not tensors:
-        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     tensors = _of_one_type(tensors)
     shapes = [t.array.shape for t in tensors]
     if (0,) in shapes:

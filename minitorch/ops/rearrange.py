@@ -166,7 +166,7 @@ def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, ou
         shape = list(input.array.shape)
         spread = expand(unsqueeze(input, dim + 1), (*shape[: dim + 1], repeats, *shape[dim + 1 :]))
         shape[dim] *= repeats
-        return copied(reshape(spread, shape), order="C") if repeats == 1 else reshape(spread, shape)
+        return reshape(copied(spread, order="C"), shape)
     if not isinstance(repeats, Tensor):
         repeats = wrap(np.array(size_arguments((repeats,)), np.int64))
     counts = repeats.array

@@ -20,7 +20,7 @@ from ..core.op import GENERAL, KEEP, LINEAR, function, op
 from ..core.promote import number
 from ..core.tensor import Tensor, wrap
 from ..shapes import as_int, broadcast_shapes, contiguous_strides, normalize_dim
-from .index import add_rows, put_at, take_at
+from .index import add_rows, put_at, take_at, zero_of, zeros_like
 from .part import ALL, diagonal_view, select_view, slice_view
 from .shape import expand, reshape
 
@@ -63,12 +63,12 @@ def scatter_zeros(values, index, *, dim, size):
     GENERAL,
     dtype=KEEP,
     vjp=dict(
-        input=lambda g, index, dim, adds: g if adds else scatter_at(g, _nought(g), index, dim=dim, adds=False),
+        input=lambda g, index, dim, adds: g if adds else scatter_at(g, zero_of(g), index, dim=dim, adds=False),
         src=lambda g, index, dim: gather_at(g, index, dim=dim),
     ),
     jvp=dict(
-        input=lambda t, index, dim, adds: t if adds else scatter_at(t, _nought(t), index, dim=dim, adds=False),
-        src=lambda t, index, dim, adds, z: scatter_at(z * 0, t, index, dim=dim, adds=adds),
+        input=lambda t, index, dim, adds: t if adds else scatter_at(t, zero_of(t), index, dim=dim, adds=False),
+        src=lambda t, index, dim, adds, z: scatter_at(zeros_like(z), t, index, dim=dim, adds=adds),
     ),
     backward_name="ScatterBackward0",
 )
@@ -83,17 +83,13 @@ def scatter_at(input, src, index, *, dim, adds):
     return out
 
 
-def _nought(like: Tensor) -> Tensor:
-    return wrap(np.zeros((), like.array.dtype))
-
-
 # Checks.
 
 
 def _check_index(name: str, index: Tensor) -> None:
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}(): argument 'index' must be Tensor, not {type(index).__name__}")
-    if index.array.dtype not in (np.int64, np.int32):
+    if index.array.dtype not in (np.int64, np.int32) and index.array.size:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
 
 
@@ -181,7 +177,10 @@ def _scatter(name: str, input: Tensor, dim: int, index: Tensor, src: Tensor, add
 
 @function(torch="take_along_dim")
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """`gather` whose input and indices broadcast against each other beside `dim`; flat without `dim`."""
+    """`gather` whose input and indices broadcast against each other beside `dim`; flat without `dim`.
+
+    Negative indices count from the end.
+    """
     _check_index("take_along_dim", indices)
     if dim is None:
         return gather(reshape(input, -1), 0, reshape(indices, -1))
@@ -195,7 +194,11 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     a[dim] = b[dim] = 1
     common = broadcast_shapes(a, b)
     a, b = list(common), list(common)
-    a[dim], b[dim] = input.array.shape[dim], indices.array.shape[dim]
+    n = a[dim] = input.array.shape[dim]
+    b[dim] = indices.array.shape[dim]
+    places = indices.array
+    if places.size and places.min() < 0:
+        indices = wrap(np.where((places >= -n) & (places < 0), places + n, places))
     return gather(expand(input, a), dim, expand(indices, b))
 
 
@@ -242,14 +245,14 @@ def _index_into(name: str, input: Tensor, dim: int, index: Tensor, source: Tenso
     input, dim, index = _vector(name, input, dim, index)
     if source.array.ndim == 0:
         source = reshape(source, (1,) * input.array.ndim)
+    wrong = RuntimeError if adds else IndexError
     if source.array.ndim != input.array.ndim:
-        raise IndexError(
+        raise wrong(
             f"{name}(): When source and destination are not scalars, their dimensionality must match. Source "
             f"dimensionality ({source.array.ndim}), destination dimensionality ({input.array.ndim})"
         )
     n = source.array.shape[dim]
     if index.array.size != n:
-        wrong = RuntimeError if adds else IndexError
         raise wrong(
             f"{name}(): Number of indices ({index.array.size}) should be equal to source.size(dim): ({n}), "
             f"for dim: {dim}"
@@ -287,8 +290,10 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
         value = wrap(number(value, input.array.dtype))
     shape = input.array.shape
     input, dim, index = _vector("index_fill_", input, dim, index)
-    _check_bounds(index, input.array.shape[dim], negative=True)
-    return reshape(put_at(input, value, *[None] * dim, index, adds=False), shape)
+    n = input.array.shape[dim]
+    _check_bounds(index, n, negative=True)
+    once = wrap(np.unique(index.array % n)) if n else index  # so that the value's gradient counts no place twice
+    return reshape(put_at(input, value, *[None] * dim, once, adds=False), shape)
 
 
 # Flat places.

@@ -212,11 +212,9 @@ def _at_least(dims: int, place):
     return function(torch=f"atleast_{dims}d")(at_least)
 
 
-atleast_1d = _at_least(1, lambda t: reshape(t, 1) if t.array.ndim == 0 else t)
-atleast_2d = _at_least(2, lambda t: (reshape(t, 1, 1), unsqueeze(t, 0), t)[min(t.array.ndim, 2)])
-atleast_3d = _at_least(
-    3, lambda t: (reshape(t, 1, 1, 1), unsqueeze(unsqueeze(t, 0), -1), unsqueeze(t, -1), t)[min(t.array.ndim, 3)]
-)
+atleast_1d = _at_least(1, lambda t: t if t.array.ndim else reshape(t, 1))
+atleast_2d = _at_least(2, lambda t: t if t.array.ndim > 1 else unsqueeze(atleast_1d(t), 0))
+atleast_3d = _at_least(3, lambda t: t if t.array.ndim > 2 else unsqueeze(atleast_2d(t), -1))
 
 
 # Repeating without copying.
