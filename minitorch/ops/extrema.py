@@ -43,7 +43,7 @@ def _check_not_empty(name: str, input: Tensor, dims) -> None:
     """IndexError for a dimension of size zero, where there is no extremum."""
     for d in dims:
         if input.array.shape[d] == 0:
-            raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size, got shape {list(input.shape)}")
+            raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size, got {list(input.shape)}.")
 
 
 def _along(name: str, prim, input: Tensor, dim, keepdim: bool, numpy_names: dict) -> Tensor:
@@ -76,7 +76,7 @@ def amin(input: Tensor, dim=(), keepdim: bool = False, **numpy_names) -> Tensor:
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False):
     """(min, max) over one dimension, or over everything."""
     if dim is None and not input.array.size:
-        raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
+        raise RuntimeError("aminmax(): cannot compute aminmax over no elements, as the operation has no identity.")
     return results.aminmax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
@@ -89,15 +89,22 @@ def shared_evenly(g, input, z):
     return spread(g / sum_all(hit), size=size, dim=tuple(range(len(size))), keepdim=False).masked_fill(~hit, 0)
 
 
+def _check_any(name: str, input: np.ndarray) -> None:
+    if not input.size:
+        raise ValueError(f"{name} of no elements: specify the reduction dim with the 'dim' argument")
+
+
 @op(GENERAL, dtype=SAME, vjp=dict(input=shared_evenly), backward_name="MaxBackward1")
 def max_all(input):
     """z = the largest element of all"""
+    _check_any("maximum", input)
     return np.maximum.reduce(input, None)
 
 
 @op(GENERAL, dtype=SAME, vjp=dict(input=shared_evenly), backward_name="MinBackward1")
 def min_all(input):
     """z = the smallest element of all"""
+    _check_any("minimum", input)
     return np.minimum.reduce(input, None)
 
 
@@ -138,11 +145,6 @@ def _max_or_min(name, over_all, along, between, input, args, keepdim, numpy_name
     if other is not None:
         return between(input, other)
     if dim is None:
-        if not input.array.size:
-            raise RuntimeError(
-                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
-                "with the 'dim' argument."
-            )
         return over_all(input)
     ndim = input.array.ndim
     dim = normalize_dim(dim, ndim)
@@ -157,7 +159,7 @@ def _max_or_min(name, over_all, along, between, input, args, keepdim, numpy_name
 def max(input: Tensor, *args, dim: int | None = None, keepdim: bool = False, other=None, **numpy_names):
     """The largest element: max(input); (values, indices) along a dimension: max(input, dim, keepdim=False);
     the larger of two: max(input, other)."""
-    if not args and dim is None and other is None and not numpy_names and isinstance(input, Tensor) and input.array.size:
+    if not args and dim is None and other is None and not numpy_names:
         return max_all(input)
     return _max_or_min("max", max_all, max_dim, maximum, input, args, keepdim, numpy_names, dim, other)
 
@@ -166,7 +168,7 @@ def max(input: Tensor, *args, dim: int | None = None, keepdim: bool = False, oth
 def min(input: Tensor, *args, dim: int | None = None, keepdim: bool = False, other=None, **numpy_names):
     """The smallest element: min(input); (values, indices) along a dimension: min(input, dim, keepdim=False);
     the smaller of two: min(input, other)."""
-    if not args and dim is None and other is None and not numpy_names and isinstance(input, Tensor) and input.array.size:
+    if not args and dim is None and other is None and not numpy_names:
         return min_all(input)
     return _max_or_min("min", min_all, min_dim, minimum, input, args, keepdim, numpy_names, dim, other)
 

@@ -110,7 +110,9 @@ def multi_margin_loss(
     x, y = _by_sample("multi_margin_loss", input, target, 1)
     classes = x.array.shape[1]
     if weight is not None and weight.array.shape[0] != classes:
-        raise RuntimeError(f"multi_margin_loss(): inconsistent weight size, expected {classes} but got {list(weight.shape)}")
+        raise RuntimeError(
+            f"multi_margin_loss(): inconsistent weight size, expected {classes} but got {list(weight.shape)}"
+        )
     if ((y.array < 0) | (y.array >= classes)).any():
         raise RuntimeError(f"multi_margin_loss(): target out of range for {classes} classes")
     column = y.reshape(-1, 1)

@@ -8,10 +8,10 @@ import warnings
 import numpy as np
 
 from ..core.op import GENERAL, PROMOTE, function, op
-from .norms import at_least
 from ..core.tensor import Tensor
 from ..shapes import broadcast_shapes
 from .loss import per_element, reduced, reduced_array, reduction_of
+from .norms import at_least
 from .reduce import sum
 
 
@@ -31,7 +31,7 @@ def _paired(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check_weight(weight: Tensor, input: Tensor) -> None:
     if weight.array.shape != input.array.shape:
-        raise ValueError(f"Weights and input must have the same size, got {list(weight.shape)} and {list(input.shape)}.")
+        raise ValueError(f"Weights and input must have the same size: {list(weight.shape)}, {list(input.shape)}.")
 
 
 def _weighted_mean(loss: Tensor, weight: Tensor, reduction: str) -> Tensor:
@@ -113,7 +113,8 @@ def _smooth_l1_slope(g, input, target, size, reduction, beta):
 def smooth_l1(input, target, *, reduction, beta):
     """z = d^2 / (2 beta) where |d| < beta, |d| - beta / 2 elsewhere; d = input - target"""
     distance = np.abs(input - target)
-    return reduced_array(np.where(distance < beta, distance * distance * (0.5 / beta), distance - 0.5 * beta), reduction)
+    near = distance * distance * (0.5 / beta)
+    return reduced_array(np.where(distance < beta, near, distance - 0.5 * beta), reduction)
 
 
 @function(torch="nn.functional.smooth_l1_loss")

@@ -53,7 +53,7 @@ def std_dims(input, *, dim, correction, keepdim):
 
 
 def _arguments(name: str, input: Tensor, dim, unbiased, keepdim, correction, numpy_names) -> dict:
-    """The primitive's parameters from torch's overloads: f(x, unbiased), f(x, dim, unbiased, keepdim), f(x, dim, correction=)."""
+    """The parameters from torch's overloads: (x, unbiased), (x, dim, unbiased, keepdim), (x, dim, correction=)."""
     if isinstance(dim, bool):
         if unbiased is not None:
             raise TypeError(f"{name}() received an invalid combination of arguments: two values for 'unbiased'")

@@ -1,4 +1,4 @@
-"""Running sums and extrema along one dimension, differences, and the trapezoidal rule."""
+"""Running sums and extrema along one dimension."""
 
 from __future__ import annotations
 

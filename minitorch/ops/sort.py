@@ -53,7 +53,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
 
 def _check_flag(name: str, dim, descending) -> None:
     if isinstance(dim, bool) or not isinstance(descending, bool):
-        raise TypeError(f"{name}() received an invalid combination of arguments: dim={dim!r}, descending={descending!r}")
+        raise TypeError(f"{name}() received an invalid combination of arguments: {dim!r}, {descending!r}")
 
 
 @function(torch="argsort")
@@ -150,7 +150,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, **nump
         dim, keepdim = numpy_arguments("kthvalue", numpy_names, dim, keepdim)
     dim = normalize_dim(dim, input.array.ndim)
     if not 1 <= as_int(k, "k") <= (input.array.shape[dim] if input.array.ndim else 1):
-        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: {k} of {list(input.shape)}")
+        raise RuntimeError(f"kthvalue(): selected number k {k} out of range for dimension {dim} of {list(input.shape)}")
     _check_ranked("kthvalue", input, dim)
     return results.kthvalue(*kthvalue_dim(input, k=k, dim=dim, keepdim=keepdim))
 
