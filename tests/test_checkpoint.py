@@ -98,10 +98,12 @@ arrays = st.sampled_from(
 keys = st.text(max_size=4) | st.integers() | st.booleans()
 trees = st.recursive(
     scalars | arrays,
-    lambda inner: st.lists(inner, max_size=3)
-    | st.tuples(inner, inner)
-    | st.dictionaries(keys, inner, max_size=3)
-    | st.builds(lambda array: minitorch.from_numpy(np.ascontiguousarray(array)), arrays),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(keys, inner, max_size=3)
+        | st.builds(lambda array: minitorch.from_numpy(np.ascontiguousarray(array)), arrays)
+    ),
     max_leaves=12,
 )
 

@@ -53,11 +53,14 @@ class Run:
         checkpoint = path / CHECKPOINT if path.is_dir() else path
         try:
             config, tree = read_run(checkpoint)
-            config = replace(config, **changes)
-            _select(config)
-            training = Training(config, load_images(config.dataset, data_dir))
+        except (ValueError, TypeError) as error:
+            raise RunError(f"{checkpoint} cannot be resumed: {error}") from error
+        config = replace(config, **changes)
+        _select(config)
+        training = Training(config, load_images(config.dataset, data_dir))
+        try:
             training.restore(tree)
-        except (ValueError, KeyError, TypeError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{checkpoint} cannot be resumed: {error}") from error
         return cls(training, checkpoint.parent)
 

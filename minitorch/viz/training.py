@@ -12,6 +12,7 @@ from ..io import replacing
 
 # Two colours that people with any kind of colour vision tell apart (Okabe, Ito, "Color universal design", 2008).
 TRAIN_COLOUR, TEST_COLOUR = "#0072B2", "#D55E00"
+WIDTH = 11.0  # inches
 COLUMNS, MOST_ROWS = 10, 4
 
 
@@ -35,9 +36,10 @@ def draw_training(
     shown = wrong[: COLUMNS * MOST_ROWS]
     names = [_short(name) for name in classes]
     rows = -(-len(shown) // COLUMNS)
-    row_height = 1.3 if max(map(len, names)) <= 2 else 1.5
+    label_lines = 1 if max(map(len, names)) <= 2 else 2
+    row_height = WIDTH / COLUMNS + 0.2 * label_lines
     below_height = 0.45 + row_height * rows
-    figure = Figure(figsize=(11, 4.5 + below_height), dpi=120, layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.5 + below_height), dpi=120, layout="constrained")
     figure.suptitle(title, fontsize=13)
     above, below = figure.subfigures(2, 1, height_ratios=(4.5, below_height))
 
@@ -50,7 +52,11 @@ def draw_training(
     heading = f"{len(wrong)} of {len(labels):,} test images are misclassified{more} (true → predicted)"
     below.suptitle(heading if len(wrong) else "no test image is misclassified", fontsize=11)
     if len(shown):
-        _draw_images(below, images[shown], labels[shown], predictions[shown], names, rows)
+        arrow = " → " if label_lines == 1 else "\n→ "
+        texts = [
+            f"{names[label]}{arrow}{names[predicted]}" for label, predicted in zip(labels, predictions, strict=True)
+        ]
+        _draw_images(below.subplots(), images[shown], [texts[index] for index in shown], row_height * COLUMNS / WIDTH)
     # A whole file or none, as for the checkpoint.
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
@@ -67,26 +73,29 @@ def _draw_curves(axes: Any, history: Sequence[dict[str, Any]], name: str, scale:
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
 
 
-def _draw_images(
-    figure: Any, images: np.ndarray, labels: np.ndarray, predictions: np.ndarray, names: Sequence[str], rows: int
-) -> None:
-    axes = figure.subplots(rows, COLUMNS, squeeze=False).reshape(-1)
-    for place in axes:
-        place.set_axis_off()
+def _draw_images(axes: Any, images: np.ndarray, texts: Sequence[str], row_height: float) -> None:
+    """Images in rows of `COLUMNS`, each with its text above. One tile is 1 wide and `row_height` high.
+
+    All of them are drawn into one axes: one axes for each would cost seconds.
+    """
     first = max(0, (COLUMNS - len(images)) // 2)  # a single row stands in the middle
-    arrow = " → " if max(map(len, names)) <= 2 else "\n→ "
-    for place, image, label, predicted in zip(axes[first:], images, labels, predictions, strict=False):
-        if len(image) == 1:
-            place.imshow(image[0], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-        else:
-            place.imshow(image.transpose(1, 2, 0), interpolation="nearest")
-        place.set_title(f"{names[label]}{arrow}{names[predicted]}", fontsize=9, pad=3)
+    margin = 0.04
+    for number, (image, text) in enumerate(zip(images, texts, strict=True), first):
+        row, column = divmod(number, COLUMNS)
+        bottom = (row + 1) * row_height
+        pixels = 255 - image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+        extent = (column + margin, column + 1 - margin, bottom, bottom - 1 + 2 * margin)
+        axes.imshow(pixels, extent=extent, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.text(column + 0.5, bottom - 1, text, ha="center", va="bottom", fontsize=9, linespacing=1.05)
+    axes.set_xlim(0, COLUMNS)
+    axes.set_ylim(row_height * (1 + (first + len(images) - 1) // COLUMNS), 0)
+    axes.set_axis_off()
 
 
 def _short(name: str) -> str:
