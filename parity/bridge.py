@@ -62,6 +62,14 @@ def same_name(value: Any) -> Any:
     return getattr(minitorch, name)
 
 
+def same_module(module: torch.nn.Module) -> Any:
+    """minitorch's counterpart of a module without parameters (a distance function), with the same settings."""
+    twin = getattr(minitorch.nn, type(module).__name__)()
+    settings = {name: v for name, v in vars(module).items() if isinstance(v, (bool, int, float, str))}
+    vars(twin).update(settings)
+    return twin
+
+
 def reversed_memory(array: np.ndarray) -> np.ndarray:
     """The same values over memory that runs backwards in every dimension (torch has no negative strides)."""
     backwards = (..., *[slice(None, None, -1)] * array.ndim)
@@ -113,6 +121,8 @@ class ToMinitorch:
             return {key: self(item) for key, item in value.items()}
         if isinstance(value, (types.FunctionType, types.BuiltinFunctionType)):
             return resolve.translate(value)
+        if isinstance(value, torch.nn.Module):
+            return same_module(value)
         return value
 
 

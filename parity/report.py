@@ -81,10 +81,10 @@ FOOTNOTE = (
 
 
 def print_table(console: Console, results: Sequence[Result]) -> None:
-    table = Table(*HEADER, title="minitorch against torch", title_justify="left", box=box.SIMPLE_HEAD)
-    for column in table.columns:
-        column.no_wrap, column.justify = True, "right"
-    table.columns[0].justify = "left"
+    table = Table(title="minitorch against torch", title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table.add_column(HEADER[0], overflow="fold")
+    for name in HEADER[1:]:
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name) + 1)
     for result in results:
         style = None if result.good else "dim" if result.missing else "bold red"
         table.add_row(*map(escape, row(result)), style=style)

@@ -34,7 +34,7 @@ def names_by_identity() -> dict[int, str]:
         holder = lookup(torch, namespace)
         for name in dir(holder):
             value = getattr(holder, name, None)
-            if callable(value):
+            if callable(value) and (name.startswith("__") or not name.startswith("_")):
                 names.setdefault(id(value), f"{namespace}.{name}".lstrip("."))
     return names
 

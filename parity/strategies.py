@@ -52,8 +52,8 @@ def has_rule(op: Op, i: int) -> bool:
 def has_slope(op: Op) -> bool:
     """Whether the inputs can be varied one by one.
 
-    A fused operation without rules of its own (``layer_norm_backward_input``) is handed numbers that depend on each other,
-    such as x and its mean: its derivatives are tested where they are used, in the second gradient of its parent.
+    A fused operation without rules of its own (``layer_norm_backward_input``) is handed numbers that depend on each
+    other, such as x and its mean: its derivatives are tested where they are used, in its parent's second gradient.
     """
     return bool(op.rules)
 
