@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import njit
+from .jit import inner
 
 __all__ = ["Geometry", "Plan", "copy_band", "load_bands", "plan"]
 
@@ -137,7 +137,7 @@ def plan(row_taps, column_taps, strides, channels, size, out_size, lanes, itemsi
     )
 
 
-@njit
+@inner
 def copy_band(image, start, height, width, first_row, first_column, row_stride, column_stride, band, to, rows, columns):
     """band[to:] as (rows, columns) = the image plane at `start`, from (first_row, first_column) on in steps of the strides.
 
@@ -164,7 +164,7 @@ def copy_band(image, start, height, width, first_row, first_column, row_stride, 
             band[line + j] = 0
 
 
-@njit
+@inner
 def load_bands(image, source, phases, n0, n1, group, c0, c1, r0, rows, geometry):
     """Copy rows r0, r0 + 1, .. of the channels c0 <= c < c1 of the images n0 <= n < n1, all phases, into the source."""
     (

@@ -20,7 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["cache_folder", "njit", "plain", "take"]
+__all__ = ["cache_folder", "inner", "njit", "plain", "take"]
 
 
 def source_hash() -> str:
@@ -44,7 +44,6 @@ def writable_folder() -> Path:
         warnings.warn(
             f"the kernel cache {base} cannot be written: kernels are compiled into {folder} and will be compiled "
             "again by the next program; set NUMBA_CACHE_DIR to a folder that can be written",
-            RuntimeWarning,
             stacklevel=2,
         )
     return folder
@@ -67,6 +66,11 @@ def njit(function=None, **options):
         return numba.njit(cache=True, nogil=True, **options)(function)
     finally:
         numba.config.CACHE_DIR = before
+
+
+def inner(function=None, **options):
+    """`njit` for what only kernels call: without the code that would let Python call it."""
+    return njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
 
 
 @intrinsic

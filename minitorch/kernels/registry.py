@@ -13,10 +13,11 @@ ran before, so that a program gives the same bits every time.
 from __future__ import annotations
 
 import importlib
-import math
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
+
+from ..core.op import REGISTRY
 
 __all__ = ["KERNELS", "Kernel", "accelerates", "accelerated", "choose", "current", "use"]
 
@@ -32,25 +33,16 @@ class Kernel(NamedTuple):
     worth: Callable = lambda *arrays, **params: True
 
 
-def strided_or_batched(a, b):
-    """np.matmul is BLAS for plain matrices. It runs a plain loop where the strides do not suit BLAS, and calls it once
-    per matrix of a batch, which is slow when they are small."""
-    if a.ndim < 2 or b.ndim < 2:
-        return False
-    flops = math.prod(a.shape) * b.shape[-1]
-    return flops >= 20_000 and (not suits_blas(a) or not suits_blas(b))
-
-
-def suits_blas(a):
-    rows, columns = a.strides[-2:]
-    return columns == a.itemsize or rows == a.itemsize
+def never(*arrays, **params):
+    """BLAS, which np.matmul calls, runs at the same speed in its inner loops and spends less on small matrices."""
+    return False
 
 
 KERNELS: dict[str, Kernel] = {
     "conv2d": Kernel("conv", 0),
     "conv2d_input": Kernel("conv", 0),
     "conv2d_weight": Kernel("conv", 0),
-    "matmul": Kernel("matmul", 256, strided_or_batched),
+    "matmul": Kernel("matmul", 0, never),
     "max_pool2d_with_indices": Kernel("pool", 256),
     "softmax": Kernel("softmax", 64),
     "log_softmax": Kernel("softmax", 64),
@@ -105,7 +97,7 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
             except ImportError as error:
                 if mode == "numba":
                     raise
-                warnings.warn(f"Numba cannot be imported, {name} runs in NumPy: {error}", RuntimeWarning, stacklevel=2)
+                warnings.warn(f"Numba cannot be imported, {name} runs in NumPy: {error}", stacklevel=2)
                 fast = reference
         return fast(first, *others, **params)
 
@@ -138,8 +130,6 @@ class use:
 
 def select(selection: str) -> None:
     global mode
-    from ..core.op import REGISTRY
-
     mode = selection
     for name in KERNELS.keys() & REGISTRY.keys():
         op = REGISTRY[name]

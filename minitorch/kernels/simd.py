@@ -30,7 +30,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "ROWS", "VECTORS", "DOT_ROWS", "DOT_COLUMNS", "outer_tile", "gather_tile", "dot_tile"]
+__all__ = ["LANES", "ROWS", "VECTORS", "DOT_ROWS", "DOT_COLUMNS", "copy_vectors", "outer_tile", "gather_tile", "dot_tile"]
 
 
 def vector_bits_and_registers() -> tuple[int, int]:
@@ -134,10 +134,6 @@ def multiply_tile(emit, left, k_count, row_of, outputs, valid_rows, accumulate):
     right vectors; `outputs[r]` those of the tile's row r. Rows from valid_rows on are computed but not stored.
     """
     tile = emit.accumulators(ROWS, VECTORS)
-    with emit.builder.if_then(accumulate):
-        for r in emit.for_valid(ROWS, valid_rows):
-            for j in range(VECTORS):
-                emit.builder.store(emit.load(outputs[r][j]), tile[r][j])
     with cgutils.for_range(emit.builder, k_count) as loop:
         right = [emit.load(pointer) for pointer in row_of(loop.index)]
         column = emit.at(left, emit.times(loop.index, ROWS))
@@ -146,9 +142,28 @@ def multiply_tile(emit, left, k_count, row_of, outputs, valid_rows, accumulate):
             for j in range(VECTORS):
                 total = emit.builder.load(tile[r][j])
                 emit.builder.store(emit.multiply_add(value, right[j], total), tile[r][j])
+    with emit.builder.if_then(accumulate):
+        for r in emit.for_valid(ROWS, valid_rows):
+            for j in range(VECTORS):
+                total = emit.builder.fadd(emit.load(outputs[r][j]), emit.builder.load(tile[r][j]))
+                emit.builder.store(total, tile[r][j])
     for r in emit.for_valid(ROWS, valid_rows):
         for j in range(VECTORS):
             emit.store(emit.builder.load(tile[r][j]), outputs[r][j])
+
+
+@intrinsic
+def copy_vectors(typing, out, to, source, start):
+    """out[to + j] = source[start + j] for j < VECTORS * lanes; flat arrays of one float type."""
+
+    def generate(context, builder, signature, arguments):
+        emit = Emitter(context, builder, signature, arguments)
+        out, source = emit.at(emit.data(0), arguments[1]), emit.at(emit.data(2), arguments[3])
+        for j in range(VECTORS):
+            emit.store(emit.load(emit.at(source, j * emit.lanes)), emit.at(out, j * emit.lanes))
+        return context.get_dummy_value()
+
+    return types.void(out, types.int64, source, types.int64), generate
 
 
 @intrinsic

@@ -1,0 +1,63 @@
+"""Compile every kernel ahead of its first use, for `minitorch kernels compile`.
+
+Compiled code depends on types, not on sizes: running each kernel once on a few numbers compiles all there is, and
+leaves it in the cache on disk.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from .registry import KERNELS, accelerated
+
+__all__ = ["EXAMPLES", "compile_all"]
+
+CONV = dict(stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
+
+
+def image(dtype):
+    return np.ones((2, 2, 6, 6), dtype)
+
+
+def weight(dtype):
+    return np.ones((2, 2, 3, 3), dtype)
+
+
+def rows(dtype):
+    return np.ones((3, 4), dtype)
+
+
+EXAMPLES: dict[str, Callable] = {
+    "conv2d": lambda run, dtype: run(image(dtype), weight(dtype), **CONV),
+    "conv2d_input": lambda run, dtype: run(image(dtype), weight(dtype), size=(2, 2, 6, 6), **CONV),
+    "conv2d_weight": lambda run, dtype: run(image(dtype), image(dtype), size=(2, 2, 3, 3), **CONV),
+    "matmul": lambda run, dtype: run(rows(dtype), rows(dtype).T),
+    "max_pool2d_with_indices": lambda run, dtype: run(
+        image(dtype), kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), dilation=(1, 1), ceil_mode=False
+    ),
+    "softmax": lambda run, dtype: run(rows(dtype), dim=1),
+    "log_softmax": lambda run, dtype: run(rows(dtype), dim=1),
+    "softmax_backward": lambda run, dtype: run(rows(dtype), rows(dtype), dim=1),
+    "log_softmax_backward": lambda run, dtype: run(rows(dtype), rows(dtype), dim=1),
+}
+
+
+def compile_all(report: Callable | None = None) -> Iterator[tuple[str, str, float, bool]]:
+    """Compile all kernels for float32 and float64; yields (kernel, dtype, seconds, whether it came from the cache).
+
+    report: called with the name of each kernel before it is compiled. Kernels share code, which counts for the first.
+    """
+    from .jit import cache_folder
+
+    for name in KERNELS:
+        for dtype in ("float32", "float64"):
+            if report is not None:
+                report(f"{name} {dtype}")
+            before = sum(1 for _ in cache_folder.rglob("*.nbc"))
+            start = time.perf_counter()
+            EXAMPLES[name](accelerated(name), dtype)
+            seconds = time.perf_counter() - start
+            yield name, dtype, seconds, sum(1 for _ in cache_folder.rglob("*.nbc")) == before

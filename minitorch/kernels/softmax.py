@@ -1,0 +1,127 @@
+"""softmax and log_softmax with their backward passes: one row at a time, while it is in the L1 cache.
+
+    softmax(x)      y = exp(x - max x) / sum exp(x - max x)          grad_x = y * (g - sum g * y)
+    log_softmax(x)  y = x - max x - log sum exp(x - max x)           grad_x = g - exp(y) * sum g
+
+The maximum is subtracted so that no exp overflows. Sums are taken in chunks, and the chunks are added
+in float64: a row of a million float32 loses nothing.
+A NaN anywhere in a row, or a row of -inf alone, gives NaN throughout, as the formulas do.
+"""
+
+import math
+
+import numpy as np
+
+from . import threads
+from .elementary import add, exp, larger
+from .jit import njit, plain, take
+from .registry import accelerates
+
+__all__ = ["log_softmax", "log_softmax_backward", "softmax", "softmax_backward"]
+
+CHUNK = 1024  # elements summed in their own precision, in dozens of partial sums
+TASK = 16384  # elements of a task, about: what fits into the caches
+
+
+@njit
+def rows_softmax(counter, x, y, rows, logarithm):
+    """One thread. x, y: (count, width); `rows` of them are a task."""
+    count, width = x.shape
+    kind, zero = x.dtype.type, x.dtype.type(0)
+    first = take(counter) * rows
+    while first < count:
+        for row in range(first, min(count, first + rows)):
+            a, b = x[row], y[row]
+            greatest = a[0]
+            for i in range(width):
+                greatest = larger(a[i], greatest)
+            total = 0.0
+            for j in range(0, width, CHUNK):
+                c, d = a[j : j + CHUNK], b[j : j + CHUNK]
+                part = zero
+                for i in range(len(c)):
+                    d[i] = exp(c[i] - greatest)
+                    part = add(part, d[i])
+                total += part
+            if logarithm:
+                shift = kind(math.log(total))
+                for i in range(width):
+                    b[i] = (a[i] - greatest) - shift
+            else:
+                factor = kind(1 / total)
+                for i in range(width):
+                    b[i] *= factor
+        first = take(counter) * rows
+
+
+@njit
+def rows_backward(counter, grad, y, out, rows, logarithm):
+    """One thread. grad, y, out: (count, width); `rows` of them are a task."""
+    count, width = y.shape
+    kind, zero = y.dtype.type, y.dtype.type(0)
+    first = take(counter) * rows
+    while first < count:
+        for row in range(first, min(count, first + rows)):
+            g, a, b = grad[row], y[row], out[row]
+            total = 0.0
+            for j in range(0, width, CHUNK):
+                c, d = g[j : j + CHUNK], a[j : j + CHUNK]
+                part = zero
+                if logarithm:
+                    for i in range(len(c)):
+                        part = add(part, c[i])
+                else:
+                    for i in range(len(c)):
+                        part = add(part, c[i] * d[i])
+                total += part
+            mean = kind(total)
+            if logarithm:
+                for i in range(width):
+                    b[i] = g[i] - exp(a[i]) * mean
+            else:
+                for i in range(width):
+                    b[i] = a[i] * (g[i] - mean)
+        first = take(counter) * rows
+
+
+def along_last(array, dim):
+    """The array with axis `dim` moved to the end, in C order."""
+    if dim != -1 and dim != array.ndim - 1:
+        array = array.swapaxes(dim, -1)
+    return plain(array)
+
+
+def run(kernel, arrays, dim, logarithm):
+    if arrays[0].ndim == 0:  # one element is a row of its own
+        return run(kernel, [a.reshape(1) for a in arrays], 0, logarithm).reshape(())
+    arrays = [along_last(a, dim) for a in arrays]
+    out = np.empty_like(arrays[0])
+    if out.size:
+        width = out.shape[-1]
+        tables = [a.reshape(-1, width) for a in (*arrays, out)]
+        threads.run(kernel, threads.threads_for(20 * out.size), *tables, max(1, TASK // width), logarithm)
+    return out if dim in (-1, out.ndim - 1) else np.ascontiguousarray(out.swapaxes(dim, -1))
+
+
+@accelerates("softmax")
+def softmax(input, *, dim):
+    """exp(input) / sum(exp(input)) along dim."""
+    return run(rows_softmax, [input], dim, False)
+
+
+@accelerates("log_softmax")
+def log_softmax(input, *, dim):
+    """log(softmax(input)) along dim."""
+    return run(rows_softmax, [input], dim, True)
+
+
+@accelerates("softmax_backward")
+def softmax_backward(grad, output, *, dim):
+    """The gradient of softmax's input, from its output."""
+    return run(rows_backward, [grad, output], dim, False)
+
+
+@accelerates("log_softmax_backward")
+def log_softmax_backward(grad, output, *, dim):
+    """The gradient of log_softmax's input, from its output."""
+    return run(rows_backward, [grad, output], dim, True)
