@@ -47,15 +47,14 @@ def softmax(input, *, dim):
 
 
 def _softmax_backward(grad, output, *, dim):
-    weighted = grad * output
-    return weighted - output * sum_dims(weighted, dim=(dim,) if grad.array.ndim else (), keepdim=True)
+    return (grad - sum_dims(grad * output, dim=(dim,) if grad.array.ndim else (), keepdim=True)) * output
 
 
 @op(GENERAL, dtype=SAME, composite=_softmax_backward, backward_name="SoftmaxBackwardDataBackward0")
 def softmax_backward(grad, output, *, dim):
     """x' = z (g - sum_j g_j z_j)"""
-    weighted = grad * output
-    return weighted - output * add_reduce(weighted, (dim,) if grad.ndim else (), True)
+    # Where one z is near 1 the sum is near its g, and their difference is exact.
+    return (grad - add_reduce(grad * output, (dim,) if grad.ndim else (), True)) * output
 
 
 # Its logarithm.
