@@ -117,6 +117,9 @@ def nll_loss_backward(grad, target, weight=None, *, size, ignore_index, reductio
     if reduction == "mean":
         with np.errstate(invalid="ignore", divide="ignore"):
             values = values / _total(weights, target, grad.dtype)
+        if weights is not None:
+            # 0 / 0 where every target is ignored: the mean is nan, but nothing depends on the input.
+            values = np.where(_batched(target, len(size)) == ignore_index, 0, values)
     np.put_along_axis(out, index, values, 1)
     return out.reshape(size)
 
