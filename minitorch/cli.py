@@ -170,7 +170,7 @@ def stop_on_signal() -> Iterator[Any]:
         signal.signal(number, before[number])
 
     signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, remember) for number in signals}
+    before: dict[int, Any] = {number: signal.signal(number, remember) for number in signals}
     try:
         yield lambda: received[0] if received else None
     finally:
@@ -191,22 +191,26 @@ def kernels() -> None:
     """The compiled kernels."""
 
 
-@kernels.command()
-def compile() -> None:
-    """Compile all Numba kernels ahead, so that no program has to wait for it, and show the times."""
+@kernels.command("compile")
+def compile_kernels() -> None:
+    """Compile all kernels ahead, so that no program has to wait for it, and show how long each took."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     from .kernels import compile_all
 
-    table = Table(title="compiled kernels", title_justify="left")
-    table.add_column("kernel")
-    table.add_column("seconds", justify="right")
+    console = Console(highlight=False)
+    table = Table("kernel", "dtype", "seconds", "", box=box.SIMPLE)
     start = time.perf_counter()
-    for name, seconds in compile_all():
-        click.echo(f"{name}: {seconds:.2f} s")
-        table.add_row(name, f"{seconds:.2f}")
-    Console().print(f"all kernels in {time.perf_counter() - start:.1f} s")
+    try:
+        with console.status("") as status:
+            for name, dtype, seconds, cached in compile_all(lambda kernel: status.update(f"compiling {kernel}")):
+                table.add_row(name, dtype, f"{seconds:.2f}", "was compiled already" if cached else "compiled")
+    except ImportError as error:
+        raise click.ClickException(f"the kernels need Numba, which cannot be imported: {error}") from error
+    console.print(table)
+    console.print(f"all kernels in {time.perf_counter() - start:.1f} s")
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def processor_name() -> str:
 
 def _config(section: str) -> dict[str, Any]:
     """A section of NumPy's build configuration."""
-    return np.show_config(mode="dicts").get(section, {})  # type: ignore[union-attr, call-overload]
+    return np.show_config(mode="dicts").get(section, {})  # type: ignore
 
 
 def blas_name() -> str:

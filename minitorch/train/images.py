@@ -45,12 +45,14 @@ def load_images(name: str, data_dir: str | Path | None = None) -> ImageData:
     else:
         root, download = (dataset_home(), True) if data_dir is None else (data_dir, False)
         splits = [dataset(root, train=train, download=download) for train in (True, False)]
-    (train_images, train_labels), (test_images, test_labels) = (
-        (_channels_first(np.asarray(split.data)), np.asarray(split.targets, np.int64)) for split in splits
-    )
+    train_images, test_images = (_channels_first(np.asarray(split.data)) for split in splits)
+    train_labels, test_labels = (np.asarray(split.targets, np.int64) for split in splits)
     mean, std = pixel_statistics(train_images)
     return ImageData(
-        *(wrap(array) for array in (train_images, train_labels, test_images, test_labels)),
+        wrap(train_images),
+        wrap(train_labels),
+        wrap(test_images),
+        wrap(test_labels),
         splits[0].classes,
         wrap(mean),
         wrap(std),

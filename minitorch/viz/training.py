@@ -39,7 +39,7 @@ def draw_training(
     label_lines = 1 if max(map(len, names)) <= 2 else 2
     row_height = WIDTH / COLUMNS + 0.2 * label_lines
     below_height = 0.45 + row_height * rows
-    figure = Figure(figsize=(WIDTH, 4.5 + below_height), dpi=120, layout="constrained")
+    figure: Any = Figure(figsize=(WIDTH, 4.5 + below_height), dpi=120, layout="constrained")
     figure.suptitle(title, fontsize=13)
     above, below = figure.subfigures(2, 1, height_ratios=(4.5, below_height))
 

@@ -33,7 +33,7 @@ def default_convert(data: Any) -> Any:
     return data
 
 
-def collate(batch: list, *, collate_fn_map: dict[type | tuple[type, ...], Callable] | None = None) -> Any:
+def collate(batch: Sequence, *, collate_fn_map: dict[type | tuple[type, ...], Callable] | None = None) -> Any:
     """Merge samples of one structure into a batch of that structure.
 
     `collate_fn_map` says, by type of the sample, which function `f(batch, collate_fn_map=...)` merges the leaves.

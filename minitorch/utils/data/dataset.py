@@ -32,7 +32,7 @@ class Dataset(Generic[T_co]):
 class IterableDataset(Dataset[T_co], Iterable[T_co]):
     """A stream of samples: subclasses define `__iter__` (without it, making one raises TypeError)."""
 
-    def __add__(self, other: Dataset) -> ChainDataset:
+    def __add__(self, other: Dataset) -> ChainDataset:  # type: ignore[override]
         return ChainDataset([self, other])
 
 
@@ -127,7 +127,7 @@ class ChainDataset(IterableDataset):
             yield from dataset
 
     def __len__(self) -> int:
-        return sum(len(dataset) for dataset in self._streams())  # type: ignore[arg-type]
+        return sum(len(dataset) for dataset in self._streams())  # type: ignore[arg-type, misc]
 
     def _streams(self) -> Iterator[IterableDataset]:
         for dataset in self.datasets:

@@ -7,13 +7,14 @@ together here from its bytes.
 
 from __future__ import annotations
 
+import gzip
 import io
 import pickle
 import tarfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -124,7 +125,7 @@ def read_binary_batch(data: bytes, name: str) -> tuple[np.ndarray, list[int]]:
 class _Limited(io.RawIOBase):
     """A stream that refuses to give more than `limit` bytes (a gzip bomb)."""
 
-    def __init__(self, stream: BinaryIO, limit: int):
+    def __init__(self, stream: gzip.GzipFile, limit: int):
         self.stream, self.left = stream, limit
 
     def readable(self) -> bool:
@@ -144,14 +145,12 @@ def read_archive(path: Path, folder: str, names: Iterable[str]) -> dict[str, byt
 
     Only plain files of the exact path count; links, devices, absolute paths and doubles are refused or passed over.
     """
-    import gzip
-
     wanted = {f"{folder}/{name}": name for name in names}
     found: dict[str, bytes] = {}
     try:
         with (
             gzip.open(path, "rb") as unpacked,
-            tarfile.open(fileobj=_Limited(unpacked, MAX_ARCHIVE), mode="r|") as archive,  # type: ignore[arg-type]
+            tarfile.open(fileobj=_Limited(unpacked, MAX_ARCHIVE), mode="r|") as archive,  # type: ignore[call-overload]
         ):
             for member in archive:
                 name = wanted.get(member.name)

@@ -62,6 +62,9 @@ class VisionDataset(Dataset):
         picture = to_picture(image)
         return (picture, target) if self.transforms is None else self.transforms(picture, target)
 
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} should implement __len__.")
+
     def __repr__(self) -> str:
         body = [f"Number of datapoints: {len(self)}", f"Root location: {self.root}", *self.extra_repr().splitlines()]
         if self.transforms is not None:
