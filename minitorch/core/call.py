@@ -16,7 +16,7 @@ import numpy as np
 
 from .node import MultiNode, Node, Output
 from .promote import COMPARE, DIFFERENCE, FLOAT, KEEP, PROMOTE, SAME, SUM, round_to
-from .state import state
+from .state import state, tick
 from .tensor import Edits, Origin, Tensor, new, node_of, wrap
 
 ndarray, array = np.ndarray, np.array
@@ -106,12 +106,23 @@ def _view_caller(op):
 
 def view_of(input, op, params, out):
     """The tensor around `out`, which the view operation `op` made from `input`'s memory."""
+    grad = state.grad
+    parent = input.origin
+    # Origin(input, op.call, params, ...) written out: this is half the cost of a small view.
+    origin = new(Origin)
+    if parent is None:
+        origin.root, node = input, input.node
+    else:
+        origin.root, node = parent.root, node_of(input)
+    origin.parent = parent
+    origin.op = op.call
+    origin.params = params
+    origin.seen = tick()
+    origin.kind = "default" if grad else "no_grad"
     z = new(Tensor)
     z.array = out
+    z.origin = origin
     z.edits = None
-    grad = state.grad
-    z.origin = Origin(input, op.call, params, "default" if grad else "no_grad")
-    node = input.node if input.origin is None else node_of(input)
     if grad and node is not None and out.dtype.kind not in "iub":
         z.node = Node(op, (node,), (), None, params, out.shape, out.dtype)
     else:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
+from ..core.call import view_of
 from ..core.op import KEEP, VIEW, function, op
+from ..core.state import state
 from ..core.tensor import Tensor
 from ..shapes import normalize_dim
 from .shape import in_place_view, one_sequence
@@ -13,7 +15,7 @@ from .shape import in_place_view, one_sequence
 
 def _inverse(dims) -> tuple[int, ...]:
     inverse = [0] * len(dims)
-    for i, d in enumerate(dims):
+    for i, d in enumerate(dims):  # a negative d counts from the end here too
         inverse[d] = i
     return tuple(inverse)
 
@@ -34,6 +36,11 @@ def permute(input: Tensor, *order, dims: Sequence[int] | None = None) -> Tensor:
     """A view with the dimensions in the order `dims`."""
     ndim = input.array.ndim
     order = one_sequence(order, dims)
+    if state.trace is None:
+        try:
+            return view_of(input, permute_dims.op, {"dims": order}, input.array.transpose(order))
+        except (TypeError, ValueError):
+            pass  # what is wrong is found below
     if len(order) != ndim:
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
@@ -59,10 +66,11 @@ def swap_dims(input, *, dim0, dim1):
 @function(torch=("transpose", "swapaxes", "swapdims"))
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """A view with dimensions `dim0` and `dim1` exchanged."""
-    ndim = input.array.ndim
-    if not (-ndim <= dim0 < ndim and -ndim <= dim1 < ndim):
-        dim0, dim1 = normalize_dim(dim0, ndim), normalize_dim(dim1, ndim)
-    return swap_dims(input, dim0=dim0, dim1=dim1)
+    array = input.array
+    ndim = array.ndim
+    if not (-ndim <= dim0 < ndim and -ndim <= dim1 < ndim) or state.trace is not None:
+        return swap_dims(input, dim0=normalize_dim(dim0, ndim), dim1=normalize_dim(dim1, ndim))
+    return view_of(input, swap_dims.op, {"dim0": dim0, "dim1": dim1}, array.swapaxes(dim0, dim1))
 
 
 @op(VIEW, dtype=KEEP, vjp=dict(input=lambda g: transpose_matrix(g)), backward_name="TBackward0")
@@ -85,7 +93,7 @@ def T(input: Tensor) -> Tensor:
     """The dimensions in reverse order; meant for matrices."""
     ndim = input.array.ndim
     if ndim == 2:
-        return permute_dims(input, dims=(1, 0))
+        return transpose_matrix(input)
     warnings.warn(
         "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw "
         "an error in a future release. Consider `x.mT` to transpose batches of matrices or "

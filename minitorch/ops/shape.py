@@ -15,6 +15,7 @@ from ..core.state import state
 from ..core.tensor import Tensor, bump_version, node_of
 from ..shapes import (
     Size,
+    as_int,
     broadcast_shapes,
     infer_size,
     normalize_dim,
@@ -40,18 +41,14 @@ def view_as_shape(input, *, shape):
     return strided(input, shape, [s * input.itemsize for s in strides])
 
 
-def _view_at_once(input: Tensor, shape):
-    """The common case: a row-major input and sizes that NumPy takes as they are. None in every other case."""
-    array = input.array
-    if state.trace is not None or not array.flags.c_contiguous:
-        return None
-    try:
-        out = array.reshape(shape)
-    except (TypeError, ValueError):
-        return None  # whatever is wrong, `infer_size` finds the words for it
-    if out.shape != shape and min(shape) < -1:
-        return None
-    return view_of(input, view_as_shape.op, {"shape": out.shape}, out)
+def _at_most_inferred(sizes: tuple) -> bool:
+    """Whether no size is below -1: NumPy would infer any negative one."""
+    if len(sizes) == 1 and sizes[0].__class__ in (tuple, list, Size):
+        sizes = sizes[0]
+    for n in sizes:
+        if n < -1:
+            return False
+    return True
 
 
 def one_sequence(sizes: tuple, keyword) -> tuple:
@@ -70,17 +67,22 @@ def _needs_copy(array: np.ndarray, shape) -> bool:
 @function(torch="Tensor.view")
 def view(input: Tensor, *shape, size: Sequence[int] | None = None, dtype: dtypes.dtype | None = None) -> Tensor:
     """The same memory in another shape (one size may be -1) or dtype. RuntimeError where that needs a copy."""
+    array = input.array
+    if size is None and dtype is None and array.flags.c_contiguous and state.trace is None:
+        try:
+            out = array.reshape(*shape)
+        except (TypeError, ValueError):
+            pass  # whatever is wrong, `infer_size` below finds the words for it
+        else:
+            if out.shape == shape or _at_most_inferred(shape):
+                return view_of(input, view_as_shape.op, {"shape": out.shape}, out)
     if dtype is not None or (len(shape) == 1 and isinstance(shape[0], dtypes.dtype)):
         return view_as_dtype(input, shape[0] if dtype is None else dtype)
-    shape = one_sequence(shape, size)
-    found = _view_at_once(input, shape)
-    if found is not None:
-        return found
-    shape = infer_size(shape, input.array.size)
-    if _needs_copy(input.array, shape):
+    shape = infer_size(one_sequence(shape, size), array.size)
+    if _needs_copy(array, shape):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
-            f"contiguous subspaces): shape {list(input.array.shape)} to {list(shape)}. Use .reshape(...) instead."
+            f"contiguous subspaces): shape {list(array.shape)} to {list(shape)}. Use .reshape(...) instead."
         )
     return view_as_shape(input, shape=shape)
 
@@ -108,12 +110,17 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 @function(torch="reshape")
 def reshape(input: Tensor, *sizes, shape: Sequence[int] | None = None) -> Tensor:
     """The elements in another shape (one size may be -1): a view where possible, a copy otherwise."""
-    shape = one_sequence(sizes, shape)
-    found = _view_at_once(input, shape)
-    if found is not None:
-        return found
-    shape = infer_size(shape, input.array.size)
-    if _needs_copy(input.array, shape):
+    array = input.array
+    if shape is None and array.flags.c_contiguous and state.trace is None:
+        try:
+            out = array.reshape(*sizes)
+        except (TypeError, ValueError):
+            pass  # whatever is wrong, `infer_size` below finds the words for it
+        else:
+            if out.shape == sizes or _at_most_inferred(sizes):
+                return view_of(input, view_as_shape.op, {"shape": out.shape}, out)
+    shape = infer_size(one_sequence(sizes, shape), array.size)
+    if _needs_copy(array, shape):
         input = contiguous(input)
     return view_as_shape(input, shape=shape)
 
@@ -128,6 +135,8 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions `start_dim` to `end_dim` joined into one. RuntimeError when they are in the wrong order."""
     shape = input.array.shape
+    if start_dim == 0 and end_dim == -1 and len(shape) > 1:
+        return reshape(input, -1 if input.array.size else 0)
     start, end = normalize_dim(start_dim, len(shape)), normalize_dim(end_dim, len(shape))
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
@@ -180,7 +189,12 @@ def squeeze_dims(input, *, dims):
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """A view without the dimensions of size 1: all of them, or those among `dim`."""
     shape = input.array.shape
-    dims = normalize_dims(dim, len(shape)) if shape or dim is not None else ()
+    if dim is None:
+        dims = range(len(shape))
+    elif dim.__class__ is int:
+        dims = (dim if 0 <= dim < len(shape) else normalize_dim(dim, len(shape)),)
+    else:
+        dims = normalize_dims(dim, len(shape))
     return squeeze_dims(input, dims=tuple([d for d in dims if shape and shape[d] == 1]))
 
 
@@ -198,7 +212,8 @@ def insert_dim(input, *, dim):
 @function(torch="unsqueeze")
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A view with a new dimension of size 1 at `dim` (0 to ndim; negative counts from the end)."""
-    return insert_dim(input, dim=normalize_dim(dim, input.array.ndim + 1))
+    ndim = input.array.ndim
+    return insert_dim(input, dim=dim if 0 <= dim <= ndim else normalize_dim(dim, ndim + 1))
 
 
 def _at_least(dims: int, place):
@@ -240,32 +255,36 @@ def expand_to(input, *, shape):
 @function(torch="Tensor.expand")
 def expand(input: Tensor, *size, implicit: bool = False) -> Tensor:
     """The tensor repeated without copying along dimensions of size 1; -1 leaves a size as it is."""
-    size = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-    shape = input.array.shape
-    if not shape and -1 not in size:
-        return expand_to(input, shape=tuple(size))
-    size = size_arguments(size)
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = size[0]
+    array = input.array
+    shape = array.shape
     extra = len(size) - len(shape)
     if extra < 0:
         raise RuntimeError(
             f"expand(): the number of sizes provided ({len(size)}) must be greater or equal to the number of "
             f"dimensions in the tensor ({len(shape)})"
         )
-    target = list(size)
-    for d, n in enumerate(size):
-        if n == -1:
-            if d < extra:
+    target = [*size]
+    for d in range(extra, len(target)):
+        n = shape[d - extra]
+        if n != target[d]:
+            if target[d] == -1:
+                target[d] = n
+            elif n != 1:
                 raise RuntimeError(
-                    f"The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {d}"
+                    f"The expanded size of the tensor ({target[d]}) must match the existing size ({n}) at "
+                    f"non-singleton dimension {d}.  Target sizes: {list(size)}.  Tensor sizes: {list(shape)}"
                 )
-            target[d] = shape[d - extra]
-        elif d >= extra and shape[d - extra] not in (1, n):
+    for d, n in enumerate(target):
+        if n.__class__ is not int:
+            target[d] = as_int(n, "size")
+        if n < 0:
             raise RuntimeError(
-                f"The expanded size of the tensor ({n}) must match the existing size ({shape[d - extra]}) at "
-                f"non-singleton dimension {d}.  Target sizes: {list(size)}.  Tensor sizes: {list(shape)}"
+                f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {d}"
+                if d < extra
+                else f"expand(): negative size {n} in {list(size)}"
             )
-        elif n < 0:
-            raise RuntimeError(f"expand(): negative size {n} in {list(size)}")
     return expand_to(input, shape=tuple(target))
 
 
