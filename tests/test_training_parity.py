@@ -76,8 +76,8 @@ def sgd(lib, parameters):
     return lib.optim.SGD(parameters, lr=0.05, momentum=0.9, weight_decay=1e-4)
 
 
-# Adam's first step is lr * g / (|g| + eps): with the usual eps of 1e-8 it is the sign of g, and where a gradient is zero
-# but for rounding (the bias of an attention's keys) that sign is chance, in torch as here. A larger eps makes it smooth.
+# Adam's first step is lr * g / (|g| + eps). With the usual eps of 1e-8 that is the sign of g, and where a gradient is
+# zero but for rounding (the bias of an attention's keys) the sign is chance, in torch as here. A larger eps helps.
 SMOOTH = 1e-4
 
 
