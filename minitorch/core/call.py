@@ -36,6 +36,8 @@ def make_caller(op):
         return _binary_caller(op)
     if op.variadic is not None and not op.inputs and op.dtype is KEEP:
         return _joining_caller(op)
+    if op.dtype is KEEP or op.dtype in _PLAIN_RULES:
+        return _several_caller(op)
     return _general_caller(op)
 
 
@@ -197,6 +199,43 @@ def _joining_caller(op):
     return call
 
 
+def _several_caller(op):
+    """For operations on several tensors, of which some may be None (linear without a bias) or indices (gather)."""
+    count = None if op.variadic else len(op.inputs)
+    moves = op.dtype is KEEP
+    passes_indices = op.dtype is SAME
+
+    def call(*inputs, **params):
+        if state.trace is not None or (count is not None and len(inputs) != count):
+            return run(op, inputs, params)
+        arrays, nodes, dtype, recorded = [], [], None, False
+        for x in inputs:
+            if x is None:
+                arrays.append(None)
+                nodes.append(None)
+                continue
+            if not isinstance(x, Tensor):
+                return run(op, inputs, params)
+            a = x.array
+            if a.dtype is not dtype and not moves:
+                if dtype is None and (a.dtype is FLOAT32 or a.dtype is FLOAT64):
+                    dtype = a.dtype
+                elif not (passes_indices and a.dtype.kind in "iub"):
+                    return run(op, inputs, params)
+            node = x.node if x.origin is None else node_of(x)
+            if node is not None:
+                recorded = True
+            arrays.append(a)
+            nodes.append(node)
+        try:
+            out = op.kernel(*arrays, **params)
+        except (ValueError, TypeError) as error:
+            raise _as_runtime_error(op, inputs, error) from None
+        return _recorded(op, inputs, params, out, tuple(nodes), recorded and state.grad)
+
+    return call
+
+
 def _general_caller(op):
     def call(*inputs, **params):
         return run(op, inputs, params)
@@ -248,12 +287,17 @@ def _fill_optional(op, inputs, params) -> tuple:
 
 def _finish(op, inputs, params, out):
     """Tensors around the kernel's output, recorded where a gradient must flow."""
-    nodes = tuple([node_of(x) if isinstance(x, Tensor) else None for x in inputs])
-    recorded = state.grad and any(node is not None for node in nodes)
-    if out.__class__ is tuple:
-        return _finish_several(op, inputs, params, out, nodes if recorded else None)
     if op.kind == "view":
         return view_of(inputs[0], op, params, out)
+    nodes = tuple([node_of(x) if isinstance(x, Tensor) else None for x in inputs])
+    return _recorded(op, inputs, params, out, nodes, state.grad and nodes.count(None) < len(nodes))
+
+
+def _recorded(op, inputs, params, out, nodes, recorded: bool):
+    if out.__class__ is not ndarray:
+        if out.__class__ is tuple:
+            return _finish_several(op, inputs, params, out, nodes if recorded else None)
+        out = np.asarray(out)
     z = wrap(out)
     if recorded and out.dtype.kind not in "iub":
         mask, keep_z = op.keeps(tuple([node is not None for node in nodes]))

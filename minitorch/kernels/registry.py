@@ -77,6 +77,8 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
     if mode == "numpy":
         return reference
     _, least, worth = KERNELS[name]
+    if mode == "auto" and worth is never:
+        return reference
     if mode == "numba":
         least, worth = 0, Kernel._field_defaults["worth"]
     fast = None

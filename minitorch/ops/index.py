@@ -148,6 +148,7 @@ def _bad_index(item) -> IndexError:
 
 
 _PLAIN = (int, type(None))
+_INT64 = np.dtype(np.int64)
 
 
 def _everyday(index):
@@ -339,6 +340,8 @@ def getitem(input: Tensor, index) -> Tensor:
         except IndexError as error:
             raise out_of_range(array, key, error) from None
         return view_of(input, (select_view if index.__class__ is int else slice_view).op, {"index": key}, out)
+    if index.__class__ is Tensor and index.array.dtype is _INT64 and index.array.ndim and array.ndim:
+        return _take(input, (index.array,))
     basic, inserted, tensors = _parts(array.shape, _read(index))
     view = _view_part(input, basic, inserted)
     if not tensors:
@@ -348,6 +351,8 @@ def getitem(input: Tensor, index) -> Tensor:
 
 def _take(input: Tensor, indices) -> Tensor:
     try:
+        if state.trace is None and not (state.grad and node_of(input) is not None):
+            return wrap(take_at.op.kernel(input.array, *indices))
         return take_at(input, *_as_tensors(indices))
     except IndexError as error:
         raise _in_torchs_words(input.array.shape, indices, error) from None

@@ -39,6 +39,9 @@ def _into_other(g: Tensor, input: Tensor, other: Tensor) -> Tensor:
     return multiply(_transposed(input), g)
 
 
+_BOOL = np.dtype(np.bool_)
+
+
 @op(
     LINEAR,
     dtype=SAME,
@@ -47,10 +50,10 @@ def _into_other(g: Tensor, input: Tensor, other: Tensor) -> Tensor:
 )
 def matmul(input, other):
     """z = input @ other for batches of matrices: (..., n, m), (..., m, p) to (..., n, p)"""
-    if input.dtype == np.bool_:
-        raise ValueError("not implemented for 'Bool'")
     if other.ndim == 2:
         if input.ndim == 2:
+            if input.dtype is _BOOL:
+                raise ValueError("not implemented for 'Bool'")
             return input.dot(other)
         # One matrix for the whole batch: a single product with a tall matrix.
         *batch, m = input.shape
@@ -145,15 +148,17 @@ def public_matmul(input: Tensor, other: Tensor) -> Tensor:
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         check_types("matmul", input, other)
     a, b = input.array, other.array
-    if a.dtype is not b.dtype or a.dtype.kind == "b":
-        check_types("matmul", input, other)
     n, m = a.ndim, b.ndim
+    if a.dtype is not b.dtype:
+        check_types("matmul", input, other)
+    if n == 2 and m == 2:
+        if a.shape[1] != b.shape[0]:
+            _check_product("matmul", input, other)
+        return mm(input, other)
     if n == 0 or m == 0:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {n}D and {m}D")
     if a.shape[-1] != b.shape[-2 if m > 1 else -1]:
         _check_product("matmul", input, other)
-    if n == 2 and m == 2:
-        return mm(input, other)
     if m == 1:
         if n == 1:
             return dot(input, other)
@@ -276,8 +281,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     input: (..., m); weight: (n, m) or (m,); bias: (n,) or (). z: (..., n) or (...). RuntimeError for sizes or types
     that do not fit.
     """
-    tensors = (input, weight) if bias is None else (input, weight, bias)
-    check_types("linear", *tensors)
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)) or input.array.dtype is not weight.array.dtype:
+        check_types("linear", input, weight)
+    if bias is not None and bias.array.dtype is not input.array.dtype:
+        check_types("linear", input, bias)
     x, w = input.array.shape, weight.array.shape
     if len(w) not in (1, 2) or not x:
         raise RuntimeError(f"linear(): expected a weight of 1 or 2 dimensions, an input of at least 1, got {w} and {x}")
@@ -294,7 +301,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"linear(): The expanded size of the tensor ({w[0]}) must match the existing size of the bias, "
             f"{list(bias.array.shape)}"
         )
-    return linear_layer(*tensors)
+    return linear_layer(input, weight, bias)
 
 
 @function(torch="nn.functional.bilinear")

@@ -239,16 +239,15 @@ atleast_3d = _at_least(3, lambda t: t if t.array.ndim > 2 else unsqueeze(atleast
 def expand_to(input, *, shape):
     """The input repeated along dimensions of size 1, and new ones in front, by stride 0."""
     old = input.shape
-    if not old:
-        return strided(input, shape, (0,) * len(shape))
     extra = len(shape) - len(old)
-    steps = [s if n == m else 0 for n, m, s in zip(old, shape[extra:], input.strides, strict=True)]
-    if extra:
-        # torch gives a new dimension of size 1 the stride it would have in a row-major tensor.
-        steps = [0] * extra + steps
-        for d in range(extra - 1, -1, -1):
-            if shape[d] == 1:
+    steps = [0] * extra + [*input.strides]
+    for d in range(len(shape) - 1, -1, -1):
+        if d < extra:
+            # torch gives a new dimension of size 1 the stride it would have in a row-major tensor.
+            if shape[d] == 1 and old:
                 steps[d] = shape[d + 1] * steps[d + 1]
+        elif old[d - extra] != shape[d]:
+            steps[d] = 0
     return strided(input, shape, steps)
 
 
