@@ -251,8 +251,8 @@ class _ConvTransposeNd(_ConvNd):
             output_size = output_size[leading:]
         if len(output_size) != num_spatial_dims:
             raise ValueError(
-                f"{type(self).__name__}: for {input.ndim}D input, output_size must have {num_spatial_dims} or "
-                f"{leading + num_spatial_dims} elements (got {len(output_size)})"
+                f"ConvTranspose{num_spatial_dims}D: for {input.ndim}D input, output_size must have "
+                f"{num_spatial_dims} or {leading + num_spatial_dims} elements (got {len(output_size)})"
             )
         dilation = (1,) * num_spatial_dims if dilation is None else dilation
         smallest = [

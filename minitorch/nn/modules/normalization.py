@@ -30,13 +30,6 @@ class LocalResponseNorm(Module):
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
-class CrossMapLRN2d(LocalResponseNorm):
-    """The old name of LocalResponseNorm. input: (N, C, H, W)."""
-
-    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
-        super().__init__(size, alpha, beta, k)
-
-
 class LayerNorm(Module):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, over the last dimensions, given by normalized_shape.
 
