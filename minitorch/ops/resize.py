@@ -81,15 +81,11 @@ def linear(size: int, out: int, factor, align_corners: bool, real: type):
 def keys_weights(t, a: float = -0.75) -> list:
     """The weights of the four pixels around a position t beyond the second of them, for arrays or tensors.
 
-    Keys' kernel at the distances 1 + t, t, 1 - t and 2 - t, multiplied out so that nothing cancels.
+    Keys' kernel at the distances 1 + t, t, 1 - t and 2 - t, multiplied out so that little cancels. They add up to 1.
     """
     s = 1 - t
-    return [
-        a * t * s * s,
-        ((a + 2) * t - (a + 3)) * t * t + 1,
-        ((a + 2) * s - (a + 3)) * s * s + 1,
-        a * s * t * t,
-    ]
+    first, second, last = a * t * s * s, ((a + 2) * t - (a + 3)) * t * t + 1, a * s * t * t
+    return [first, second, 1 - (first + second + last), last]
 
 
 def cubic(size: int, out: int, factor, align_corners: bool, real: type):
