@@ -46,7 +46,7 @@ class Accuracy:
         exact = truth(None)
         if exact is None:
             return None
-        triples = rounded(ours, theirs, exact)
+        triples = [t for t in rounded(ours, theirs, exact) if t[3] in NARROW]
         which = 0 if self.elementwise else 1
         left, right = (max((ulps.errors(t[i], t[2], t[3])[which] for t in triples), default=0.0) for i in (0, 1))
         self.ours, self.theirs = max(self.ours, left), max(self.theirs, right)
@@ -58,15 +58,6 @@ class Accuracy:
             return None
         text = f"less accurate than torch: an error of {left:.3g} rounding units where torch has {right:.3g}"
         return Difference("accuracy", "output", text, ours=left, theirs=right)
-
-
-def unless_rounding(found: Difference | None, truth: Callable, ours: Sequence, theirs: Sequence) -> Difference | None:
-    """``found``, or ``None`` where it is no more than the rounding of a narrow dtype."""
-    narrow = any(t is not None and dtype_name(t.dtype) in NARROW for t in theirs)
-    if found is None or found.kind != "value" or not narrow:
-        return found
-    left, right = conditioned_errors(truth, ours, theirs)
-    return None if good_enough(left, right) else found
 
 
 def conditioned_errors(truth: Callable, ours: Sequence, theirs: Sequence) -> tuple[float, float]:
@@ -95,6 +86,19 @@ class Truth:
         self.starts: list = []  # cotangents
         self.seconds: list = []  # cotangents of the gradients; None where there is no gradient
         self.tangents: list = []
+
+    def unless_rounding(
+        self, found: Difference | None, truth: Callable, ours: Sequence, theirs: Sequence
+    ) -> Difference | None:
+        """``found``, or ``None`` where it is no more than the rounding of a narrow result or input.
+
+        ``truth`` is the method of this object that gives the results in question.
+        """
+        involved = [*theirs, *tensors_in([self.sample.args, self.sample.kwargs])]
+        narrow = any(t is not None and dtype_name(t.dtype) in NARROW for t in involved)
+        if found is None or found.kind != "value" or not narrow:
+            return found
+        return None if good_enough(*conditioned_errors(truth, ours, theirs)) else found
 
     def call(self, rng: np.random.Generator | None) -> Call:
         sample = self.sample
@@ -163,12 +167,12 @@ def jittered(tensor: torch.Tensor, rng: np.random.Generator | None) -> torch.Ten
 
 
 def aligned(ours: Sequence, theirs: Sequence, truth: Sequence) -> list[tuple]:
-    """The results that were rounded to a narrower dtype than the truth's float64, on all three sides."""
+    """The float results that all three sides have."""
     return [
         (left, right, true)
         for left, right, true in zip(ours, theirs, truth, strict=False)
         if left is not None and right is not None and true is not None
-        if true.dtype == torch.float64 and true.shape == right.shape and dtype_name(right.dtype) in NARROW
+        if true.dtype == torch.float64 and true.shape == right.shape and dtype_name(right.dtype) in ulps.FORMATS
     ]
 
 

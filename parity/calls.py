@@ -73,6 +73,8 @@ def copy_strided(value: Any) -> Any:
 def copy_tensor(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.device.type != "cpu" or not representable(tensor):
         return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+    if tensor.is_contiguous():  # memory of torch's own: `out=` may resize it
+        return tensor.detach().clone().requires_grad_(tensor.requires_grad)
     return from_numpy(memory_of(tensor), tensor.dtype).requires_grad_(tensor.requires_grad)
 
 

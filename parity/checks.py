@@ -20,7 +20,7 @@ import torch
 import minitorch
 
 from . import calls
-from .accuracy import Accuracy, Truth, unless_rounding
+from .accuracy import Accuracy, Truth
 from .bridge import ToMinitorch, Unsupported, tensors_in
 from .calls import Call
 from .harness import Difference, compare, to_array
@@ -57,7 +57,7 @@ def check_forward(sample: Sample, accuracy: Accuracy | None = None) -> Iterator[
         return
     truth = Truth(sample, theirs.function)
     our_values, values = tensors_in(ours.output), tensors_in(theirs.output)
-    found = unless_rounding(compare(ours.output, theirs.output), truth.output, our_values, values)
+    found = truth.unless_rounding(compare(ours.output, theirs.output), truth.output, our_values, values)
     found = found or inputs_differ(to) or views_differ(ours, theirs)
     yield "forward", found
     if found:
@@ -74,7 +74,7 @@ def check_forward(sample: Sample, accuracy: Accuracy | None = None) -> Iterator[
     our_starts = calls.carry(starts, to)
     grads = calls.gradient(torch, outputs, theirs.leaves, starts, create_graph=True)
     plain = calls.gradient(minitorch, our_outputs, ours.leaves, our_starts)
-    yield "grad", (found := compare_gradients(plain, grads, "gradient", truth.gradients))
+    yield "grad", (found := compare_gradients(plain, grads, "gradient", truth, truth.gradients))
     if accuracy is not None:
         yield "accuracy", accuracy.judge(truth.results, [*our_values, *plain], [*values, *grads])
     if found or not info.supports_gradgrad:
@@ -86,14 +86,14 @@ def check_forward(sample: Sample, accuracy: Accuracy | None = None) -> Iterator[
     except RuntimeError:  # torch has no second derivative here
         return
     our_grads = calls.gradient(minitorch, our_outputs, ours.leaves, our_starts, create_graph=True)
-    if found := compare_gradients(our_grads, grads, "gradient with create_graph", truth.gradients):
+    if found := compare_gradients(our_grads, grads, "gradient with create_graph", truth, truth.gradients):
         yield "grad", found
         return
     our_second = calls.second_gradient(minitorch, our_grads, [*ours.leaves, *our_starts], calls.carry(seconds, to))
-    yield "grad2", compare_gradients(our_second, expected, "second gradient", truth.second_gradients)
+    yield "grad2", compare_gradients(our_second, expected, "second gradient", truth, truth.second_gradients)
 
 
-def compare_gradients(ours: list, theirs: list, where: str, truth: Callable) -> Difference | None:
+def compare_gradients(ours: list, theirs: list, where: str, truth: Truth, exact: Callable) -> Difference | None:
     """Gradient by gradient; one that is not there counts as zeros."""
     for i, (left, right) in enumerate(zip(ours, theirs, strict=True)):
         at = f"{where}[{i}]"
@@ -106,7 +106,7 @@ def compare_gradients(ours: list, theirs: list, where: str, truth: Callable) -> 
         else:
             found = compare(left, right, where=at)
         if found:
-            return unless_rounding(found, truth, ours, theirs)
+            return truth.unless_rounding(found, exact, ours, theirs)
     return None
 
 
@@ -147,7 +147,7 @@ def check_jvp(sample: Sample) -> Difference | None:
     truth = Truth(sample, theirs.function)
     truth.tangents = tangents
     found = calls.forward_derivative(ours, calls.carry(tangents, to))
-    return compare_gradients(found, expected, "forward derivative", truth.derivative)
+    return compare_gradients(found, expected, "forward derivative", truth, truth.derivative)
 
 
 def check_variant(sample: Sample, variant: Callable, inplace: bool) -> Difference | None:
@@ -163,7 +163,7 @@ def check_variant(sample: Sample, variant: Callable, inplace: bool) -> Differenc
         return found
     truth = Truth(sample, sample.info.op)
     our_values, values = tensors_in(ours.output), tensors_in(theirs.output)
-    found = unless_rounding(compare(ours.output, theirs.output), truth.output, our_values, values)
+    found = truth.unless_rounding(compare(ours.output, theirs.output), truth.output, our_values, values)
     if found or not inplace:
         return found
     if found := compare(ours.args[0], theirs.args[0], where="input after the call"):
@@ -184,7 +184,7 @@ def check_variant(sample: Sample, variant: Callable, inplace: bool) -> Differenc
             return None
         return differs("gradient", "raises nothing", describe_error(error))
     grads = calls.gradient(minitorch, our_outputs, our_leaves, calls.carry(starts, to))
-    return compare_gradients(grads, expected, "gradient", truth.gradients)
+    return compare_gradients(grads, expected, "gradient", truth, truth.gradients)
 
 
 def torch_refuses(sample: Sample) -> bool:

@@ -89,17 +89,19 @@ def calls_of(name: str) -> list[Recorded]:
 
 @st.composite
 def cases(draw: st.DrawFn, name: str, move: bool = True) -> Case:
-    """A recorded call, its values moved a little; of an elementwise primitive also in other shapes that broadcast."""
+    """A recorded call, its values moved a little; of a public elementwise primitive also in other shapes.
+
+    One that is not public may count on its caller for the shapes (``filled(input, value)`` wants a 0-dim value).
+    """
     call = draw(st.sampled_from(calls_of(name)))
     seed = draw(st.integers(0, 2**32 - 1))
     rng = np.random.default_rng(seed)
     arrays = [i for i, x in enumerate(call.inputs) if isinstance(x, np.ndarray)]
     filled = all(call.inputs[i].size for i in arrays)
-    if call.op.kind == ELEMENTWISE and arrays and filled and not call.params and move and draw(st.booleans()):
-        drawn = draw(mutually_broadcastable_shapes(num_shapes=len(arrays), max_dims=3, max_side=4))
-        shapes, inputs = list(drawn.input_shapes), list(call.inputs)
-        if not call.op.torch:  # not public: its caller may count on the first input having the shape of the result
-            shapes[0] = drawn.result_shape
+    symmetric = call.op.kind == ELEMENTWISE and not call.params and (call.op.torch or len(arrays) == 1)
+    if symmetric and arrays and filled and move and draw(st.booleans()):
+        shapes = draw(mutually_broadcastable_shapes(num_shapes=len(arrays), max_dims=3, max_side=4)).input_shapes
+        inputs = list(call.inputs)
         for i, shape in zip(arrays, shapes, strict=True):
             inputs[i] = np.asarray(rng.choice(call.inputs[i].reshape(-1), size=shape))
         return Case(call.op, tuple(map(nudged(rng), inputs)), call.params, seed)

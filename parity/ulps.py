@@ -32,5 +32,6 @@ def errors(value: np.ndarray, truth: np.ndarray, dtype: str) -> tuple[float, flo
         return 0.0, 0.0
     distance = np.abs(value - truth)
     elementwise = float((distance / spacing(truth, dtype)).max())
-    normwise = float(distance.max() / spacing(np.abs(truth).max(), dtype))
+    largest = np.abs(truth).max()
+    normwise = float(distance.max() / spacing(largest, dtype)) if largest else 0.0
     return elementwise, normwise
