@@ -308,7 +308,7 @@ class PerParameter(Optimizer):
                 with enable_grad():
                     loss = closure()
             for group in self.param_groups:
-                _refuse_capturable(group)
+                _refuse_unsupported(group)
                 for p in group["params"]:
                     if p.grad is not None:
                         self._update(p, group)
@@ -331,7 +331,9 @@ class PerParameter(Optimizer):
         bump_version(p)
 
 
-def _refuse_capturable(group: dict) -> None:
+def _refuse_unsupported(group: dict) -> None:
+    if group.get("differentiable"):
+        raise NotImplementedError("differentiable=True: steps work on arrays here and cannot be differentiated")
     if group.get("capturable"):
         raise AssertionError(
             "If capturable=True, params and state_steps must be on supported devices: "
