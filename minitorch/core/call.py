@@ -66,7 +66,7 @@ def _unary_caller(op):
         dtype = values.dtype
         if moves or dtype is FLOAT32 or dtype is FLOAT64:
             try:
-                out = op.kernel(values, **params)
+                out = op.kernel(values, **params) if params else op.kernel(values)
             except (ValueError, TypeError) as error:
                 raise _as_runtime_error(op, (input,), error) from None
             if out.__class__ is not ndarray:
@@ -154,7 +154,7 @@ def _binary_caller(op):
         else:
             return run(op, (input, other), params)
         try:
-            out = op.kernel(a, b, **params)
+            out = op.kernel(a, b, **params) if params else op.kernel(a, b)
         except (ValueError, TypeError) as error:
             raise _as_runtime_error(op, (input, other), error) from None
         if out.__class__ is not ndarray:

@@ -25,12 +25,12 @@ __all__ = ["KERNELS", "Kernel", "accelerates", "accelerated", "choose", "current
 class Kernel(NamedTuple):
     """module: the file in this package that holds the kernel.
     least: elements of the first input from which on `auto` considers it.
-    worth: of the arrays and parameters, whether `auto` takes it then.
+    worth: of the arrays and parameters, whether `auto` takes it then (None: always).
     """
 
     module: str
     least: int
-    worth: Callable = lambda *arrays, **params: True
+    worth: Callable | None = None
 
 
 def never(*arrays, **params):
@@ -80,7 +80,7 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
     if mode == "auto" and worth is never:
         return reference
     if mode == "numba":
-        least, worth = 0, Kernel._field_defaults["worth"]
+        least, worth = 0, None
     fast = None
 
     def chosen(first, *others, **params):
@@ -88,7 +88,7 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
         if first.size < least:
             return reference(first, *others, **params)
         dtype = first.dtype
-        if dtype.char not in "fd" or not worth(first, *others, **params):
+        if dtype.char not in "fd" or (worth is not None and not worth(first, *others, **params)):
             return reference(first, *others, **params)
         for other in others:
             if other.dtype is not dtype and other.dtype != dtype:
