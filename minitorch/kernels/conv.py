@@ -16,7 +16,8 @@ from .correlate import correlate, correlate_weight, pack_rows
 from .geometry import plan
 from .jit import plain
 from .registry import accelerates
-from .simd import BITS
+from .simd import BITS, ROWS, VECTORS
+from .winograd import apart, tile_rows_per_task, transform_weight, winograd
 
 __all__ = ["conv2d", "conv2d_input", "conv2d_weight"]
 
@@ -40,6 +41,30 @@ def run(image, weight, out, row_taps, column_taps, strides, channels, out_size, 
     )  # fmt: skip
 
 
+def worth_winograd(inputs: int, outputs: int, kernel, stride, dilation) -> bool:
+    """Whether the matrix products, inputs times outputs, are large enough to pay for the transforms."""
+    small = tuple(kernel) == (3, 3) and tuple(stride) == (1, 1) and tuple(dilation) == (1, 1)
+    return small and min(inputs, outputs) >= 16 and inputs * outputs >= 512
+
+
+def run_winograd(image, weight, out, channels, padding, start, steps):
+    """Correlate the image with filters taken out of the flat weight; see transform_weight for start and steps."""
+    batch, groups, inputs, outputs = channels
+    size, out_size = image.shape[2:], out.shape[2:]
+    lanes = BITS // (8 * image.itemsize)
+    panels = np.empty(16 * apart(groups * -(-outputs // ROWS) * inputs * ROWS), image.dtype)
+    threads.run(
+        transform_weight, threads.threads_for(32 * weight.size), weight.reshape(-1), panels, groups, outputs, inputs,
+        start, steps,
+    )  # fmt: skip
+    tile_rows, tile_columns = -(-out_size[0] // 2), -(-out_size[1] // 2)
+    rows = tile_rows_per_task(batch * groups * tile_rows, tile_columns, VECTORS * lanes)
+    threads.run(
+        winograd, threads.threads_for(4 * out.size * inputs), image.reshape(-1), panels, out.reshape(-1), channels,
+        size, out_size, padding, rows, lanes,
+    )  # fmt: skip
+
+
 def window(size: int, padding: int, dilation: int, stride: int, kernel: int) -> int:
     """How many times a kernel fits along one axis."""
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
@@ -55,12 +80,15 @@ def conv2d(input, weight, *, stride, padding, dilation, groups):
     if out.size == 0 or weight.size == 0:
         out.fill(0)
         return out
+    channels = (len(input), groups, inputs, outputs // groups)
+    if worth_winograd(inputs, outputs // groups, kernel, stride, dilation):
+        steps = (weight.size // groups, 9 * inputs, 9, 3, 1)
+        run_winograd(input, weight, out, channels, tuple(padding), 0, steps)
+        return out
     taps = [tuple(k * d - p for k in range(n)) for n, d, p in zip(kernel, dilation, padding, strict=True)]
     plane = out_size[0] * out_size[1]
-    run(
-        input, weight, out, *taps, tuple(stride), (len(input), groups, inputs, outputs // groups), out_size,
-        (outputs * plane, plane, out_size[1], 1, 0),
-    )  # fmt: skip
+    store = (outputs * plane, plane, out_size[1], 1, 0)
+    run(input, weight, out, *taps, tuple(stride), channels, out_size, store)
     return out
 
 
@@ -84,6 +112,12 @@ def conv2d_input(grad, weight, *, size, stride, padding, dilation, groups):
         return out
     outputs, inputs, *kernel = weight.shape
     batch, channels, height, width = size
+    if worth_winograd(outputs // groups, inputs, kernel, stride, dilation) and max(padding) <= 2:
+        # The same with the filters turned round, input and output channels swapped.
+        steps = (weight.size // groups, 9, 9 * inputs, -3, -1)
+        reach = (2 - padding[0], 2 - padding[1])
+        run_winograd(grad, weight, out, (batch, groups, outputs // groups, inputs), reach, 8, steps)
+        return out
     per_group = weight.reshape(groups, outputs // groups, inputs, *kernel).swapaxes(1, 2)
     rows, columns = map(phases, (height, width), padding, dilation, stride, kernel)
     for first_row, out_height, used_rows, row_taps in rows:
