@@ -43,7 +43,9 @@ def both(value, layout: str, differentiable: bool):
     return ours.requires_grad_(needs_grad), theirs.requires_grad_(needs_grad)
 
 
-def hold(name: str, *args, order: int = 2, layout: str = "contiguous", seed: int = 0, ours=None, tolerance=None, **kwargs):
+def hold(
+    name: str, *args, order: int = 2, layout: str = "contiguous", seed: int = 0, ours=None, tolerance=None, **kwargs
+):  # fmt: skip
     """Call `name` with the same arguments on both libraries and compare up to `order` derivatives.
 
     Arrays become tensors. `ours`: minitorch's function, when it is not found under the name. Returns both outputs.
