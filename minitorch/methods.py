@@ -90,7 +90,7 @@ def _reflected(function):
 
 def _commuted(function):
     """The reflected form of an operation for which the order of its operands does not matter."""
-    return _reflected(lambda other, self: function(self, other))
+    return _reflected(lambda left, right: function(right, left))
 
 
 def _or_not_implemented(function):

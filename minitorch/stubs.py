@@ -11,7 +11,7 @@ import keyword
 from pathlib import Path
 
 import minitorch
-from minitorch import methods
+from minitorch import legacy, methods
 from minitorch.core import tensor as core_tensor
 from minitorch.core.op import PUBLIC
 
@@ -19,13 +19,10 @@ HEADER = '"""Written by `python -m minitorch.stubs`; do not edit."""\n\n'
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def _is_operation(function) -> bool:
-    return hasattr(function, "op")
-
-
-def _parameter(p: inspect.Parameter, is_operation: bool) -> str:
+def _parameter(p: inspect.Parameter, operation) -> str:
     star = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
-    kind = "Tensor" if is_operation and p.kind in _POSITIONAL and p.name != "other" else "Any"
+    takes_tensor = operation is not None and p.kind in _POSITIONAL and p.name in operation.inputs
+    kind = "Tensor" if takes_tensor and p.name not in operation.numbers else "Any"
     if isinstance(p.annotation, str) and p.annotation in ("int", "bool", "float", "str", "Tensor"):
         kind = p.annotation
     kind = f"builtins.{kind}" if kind in ("int", "bool", "float", "str") else kind
@@ -39,7 +36,7 @@ def definition(name: str, function, indent: str = "", out: bool = False) -> str:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return f"{indent}def {name}(*args: Any, **kwargs: Any) -> Any: ..."
-    operation = _is_operation(function)
+    operation = getattr(function, "op", None)
     parts, bare_star = [], False
     if indent and parameters and parameters[0].kind in _POSITIONAL:
         parameters.pop(0)
@@ -57,7 +54,7 @@ def definition(name: str, function, indent: str = "", out: bool = False) -> str:
     if out and "out" not in {p.name for p in parameters}:
         parts += ([] if bare_star else ["*"]) + ["out: Any = ..."]
     annotation = inspect.signature(function).return_annotation
-    returns = "Tensor" if operation or annotation == "Tensor" else "Any"
+    returns = "Tensor" if operation is not None or annotation == "Tensor" else "Any"
     return f"{indent}def {name}({', '.join(parts)}) -> {returns}: ..."
 
 
