@@ -110,6 +110,27 @@ def test_info_shows_versions_machine_threads_kernels_and_caches(tmp_path, monkey
     assert f"{tmp_path / 'datasets'} (0 files, 0.0 MB)" in result.output
 
 
+def test_kernels_compile_shows_what_took_how_long(monkeypatch):
+    def compile_all(report):
+        for name, seconds, cached in (("conv2d", 1.25, False), ("matmul", 0.5, True)):
+            report(name)
+            yield name, "float32", seconds, cached
+
+    monkeypatch.setattr("minitorch.kernels.compile_all", compile_all)
+    result = invoke("kernels", "compile")
+    assert result.exit_code == 0
+    assert re.search(r"conv2d +float32 +1\.25 +compiled", result.output)
+    assert re.search(r"matmul +float32 +0\.50 +was compiled already", result.output)
+    assert re.search(r"all kernels in \d+\.\d s", result.output)
+
+    def no_numba(report):
+        raise ImportError("No module named 'numba'")
+        yield
+
+    monkeypatch.setattr("minitorch.kernels.compile_all", no_numba)
+    fails_plainly(invoke("kernels", "compile"), "need Numba")
+
+
 # Bad input
 
 

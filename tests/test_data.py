@@ -305,6 +305,26 @@ def test_loader_gives_torchs_batches(name, own_generator):
     compare(run)
 
 
+@pytest.mark.parametrize("own_generator", [False, True])
+def test_workers_seed_is_torchs(own_generator):
+    def run(library, data):
+        options = {"generator": library.Generator().manual_seed(4)} if own_generator else {}
+        return [iter(data.DataLoader([1, 2], **options))._base_seed for _ in range(20)]
+
+    compare(run)
+
+
+def test_draws_with_replacement_are_made_in_torchs_blocks():
+    """Seen when the generator is used for something else before the sampler is exhausted."""
+
+    def run(library, data):
+        generator = library.Generator().manual_seed(0)
+        draws = iter(data.RandomSampler(range(10), replacement=True, num_samples=70, generator=generator))
+        return [[next(draws) for _ in range(33)], library.randint(0, 1000, (3,), generator=generator).tolist()]
+
+    compare(run)
+
+
 @settings(deadline=None, max_examples=30)
 @given(n=st.integers(1, 40), size=st.integers(1, 9), drop_last=st.booleans(), seed=st.integers(0, 2**64 - 1))
 def test_epochs_of_shuffled_batches(n, size, drop_last, seed):

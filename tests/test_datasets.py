@@ -6,10 +6,10 @@ import http.server
 import io
 import pickle
 import struct
-import subprocess
 import sys
 import tarfile
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if name not in server.files:
             return self.send_error(404)
         content = server.files[name]
+        if fault == "slow":
+            time.sleep(0.3)
         start = 0
         if wanted and fault != "ignore range":
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
@@ -160,6 +162,8 @@ def test_fetch_from_servers_without_proper_ranges(server, tmp_path, fault):
     server.faults = [fault]
     (tmp_path / "file.bin.part").write_bytes(CONTENT[:500])
     assert get(server, tmp_path).read_bytes() == CONTENT
+    second = {"ignore range": [], "refuse range": [("file.bin", None)], "another range": [("file.bin", "bytes=500-")]}
+    assert server.requests == [("file.bin", "bytes=500-"), *second[fault]]
 
 
 def test_fetch_without_content_length(server, tmp_path):
@@ -231,15 +235,15 @@ def test_fetch_replaces_a_damaged_file(server, tmp_path):
     assert get(server, tmp_path).read_bytes() == CONTENT
 
 
-def test_two_processes_download_one_file_once(server, tmp_path):
+def test_several_downloads_of_one_file_fetch_it_once(server, tmp_path):
+    """The lock holds between processes, and between threads, which are easier to start at the same moment."""
     server.files["file.bin"] = CONTENT
-    program = (
-        "import sys; from pathlib import Path; from minitorch.vision.datasets.download import RemoteFile, fetch; "
-        "fetch(RemoteFile('file.bin', int(sys.argv[2]), sys.argv[3]), Path(sys.argv[1]), [sys.argv[4]])"
-    )
-    arguments = [sys.executable, "-c", program, str(tmp_path), str(FILE.size), FILE.sha256, server.url]
-    processes = [subprocess.Popen(arguments) for _ in range(2)]
-    assert [process.wait(60) for process in processes] == [0, 0]
+    server.faults = ["slow"] * 3
+    together = [threading.Thread(target=get, args=(server, tmp_path)) for _ in range(3)]
+    for thread in together:
+        thread.start()
+    for thread in together:
+        thread.join(60)
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
     assert len(server.requests) == 1
 
@@ -623,19 +627,32 @@ def test_a_pickle_may_not_name_other_functions(module, name):
 @pytest.mark.parametrize(
     "instructions",
     [
-        pickle.LONG_BINPUT + b"\xff\xff\xff\x7f",  # the C unpickler would make a table of that length
+        pickle.LONG_BINPUT + b"\xff\xff\xff\x7f" + pickle.POP,  # the C unpickler would make a table of that length
         pickle.BYTEARRAY8 + struct.pack("<Q", 1 << 40),
         pickle.EXT1 + b"\x01",
         pickle.BINPERSID,
-        pickle.GLOBAL + b"numpy\nndarray\n" + pickle.EMPTY_DICT + pickle.BUILD,
-        pickle.GLOBAL + b"numpy\nndarray\n" + pickle.EMPTY_TUPLE + pickle.REDUCE,
-        pickle.GLOBAL + b"numpy\ndtype\n" + pickle.NONE + pickle.BUILD,
-        pickle.EMPTY_LIST * 3 + pickle.BUILD,
-        b"",
+        pickle.EMPTY_TUPLE + pickle.NEWOBJ,
     ],
 )
+def test_instructions_that_no_batch_needs_are_refused(instructions):
+    with pytest.raises(MalformedFileError, match=r"data_batch_1: refused .*instruction \d+ is not allowed"):
+        read_pickle_batch(pickle.PROTO + b"\x02" + pickle.NONE + instructions + pickle.STOP, "data_batch_1")
+
+
+@pytest.mark.parametrize(
+    "instructions",
+    [
+        pickle.GLOBAL + b"numpy\nndarray\n" + pickle.EMPTY_TUPLE + pickle.REDUCE,
+        pickle.GLOBAL + b"numpy\ndtype\n" + pickle.NONE + pickle.BUILD,
+        # (None, {"x": None}) as the state: attributes to set on what stands for the array class
+        pickle.GLOBAL + b"numpy\nndarray\n" + pickle.NONE + pickle.EMPTY_DICT + pickle.BINUNICODE + b"\x01\0\0\0x"
+        + pickle.NONE + pickle.SETITEM + pickle.TUPLE2 + pickle.BUILD,
+        pickle.EMPTY_LIST + pickle.MARK + pickle.NONE + pickle.TUPLE + pickle.BUILD + pickle.APPENDS,
+        pickle.TUPLE,
+    ],
+)  # fmt: skip
 def test_odd_pickles_are_refused(instructions):
-    with pytest.raises(MalformedFileError, match="data_batch_1"):
+    with pytest.raises(MalformedFileError, match="data_batch_1: refused"):
         read_pickle_batch(pickle.PROTO + b"\x02" + pickle.NONE + instructions + pickle.STOP, "data_batch_1")
 
 
