@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import warnings
 
-from ..core.op import PUBLIC
+import numpy as np
+
 from ..core.state import no_grad
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap
 from ..generator import Generator
 from ..ops.creation import empty_like
 from ..ops.random import randperm
@@ -226,10 +227,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     columns = tensor.numel() // rows
     with no_grad():
         flat = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
-        q, r = PUBLIC["linalg.qr"](flat.t() if rows < columns else flat)
+        q, r = np.linalg.qr(flat.array.T if rows < columns else flat.array)
         # With the signs of R's diagonal Q is uniformly distributed. Mezzadri (2007).
-        q = q * r.diagonal().sign()
-        tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape))
+        q *= np.sign(np.diagonal(r))
+        tensor.copy_(wrap((q.T if rows < columns else q).reshape(tensor.shape)))
         tensor.mul_(gain)
     return tensor
 

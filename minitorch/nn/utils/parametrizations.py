@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...core.op import PUBLIC
 from ...core.state import no_grad
-from ...core.tensor import Tensor
+from ...core.tensor import Tensor, wrap
 from ...dtypes import finfo
 from ...ops.creation import eye, zeros_like
 from ...ops.join import cat
@@ -27,8 +29,8 @@ def _is_orthogonal(q: Tensor) -> bool:
 
 def _make_orthogonal(a: Tensor) -> Tensor:
     """The orthogonal factor of a QR decomposition whose R has a positive diagonal."""
-    q, r = PUBLIC["linalg.qr"](a)
-    return q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
+    q, r = np.linalg.qr(a.array)
+    return wrap(q * np.sign(np.diagonal(r, axis1=-2, axis2=-1))[..., None, :])
 
 
 class _Orthogonal(Module):
