@@ -6,12 +6,14 @@ import zlib
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import torch
 
 from . import targets
 from .guard import opinfo_database
+from .own_cases import own_infos
 from .resolve import missing_name
 from .sample import Sample
 
@@ -21,8 +23,8 @@ WITHOUT_FLOAT = ("int64", "bool")  # what stands in for an operation that takes 
 
 @cache
 def infos() -> dict[str, Any]:
-    """Every OpInfo by its full name, ``name.variant``."""
-    return {info.full_name: info for info in opinfo_database()}
+    """Every OpInfo by its full name, ``name.variant``: torch's, and those of our own."""
+    return {info.full_name: info for info in [*opinfo_database(), *own_infos()]}
 
 
 def select(tier: str | None, patterns: list[str]) -> list[str]:
@@ -32,6 +34,8 @@ def select(tier: str | None, patterns: list[str]) -> list[str]:
         found = [name for name in pool if any(fnmatchcase(name, pattern) for pattern in patterns)]
         return [name for name in found if tier in (None, "all") or targets.tier_of(name) == tier]
     names = [name for name in targets.names(tier or "all") if name in infos()]
+    if tier is None:
+        names += [info.full_name for info in own_infos()]
     return names if tier else [name for name in names if missing_name(infos()[name]) is None]
 
 
@@ -44,14 +48,18 @@ def dtypes_for(info: Any, wanted: tuple[str, ...] | None, device: str) -> list[s
 
 
 def samples(info: Any, dtype: str, device: str = "cpu", limit: int | None = None) -> list[Sample]:
-    """The samples of one operation and dtype, the same ones in every run; ``limit`` takes them evenly spread."""
+    """The samples of one operation and dtype, the same ones in every run; ``limit`` takes a few, spread evenly."""
     kind = getattr(torch, dtype)
     differentiable = info.supports_autograd and kind in info.supported_backward_dtypes(device)
     seed = zlib.crc32(info.full_name.encode())
     torch.manual_seed(seed % 2**31)
+    made = info.sample_inputs(device, kind, requires_grad=differentiable and kind.is_floating_point)
+    if limit is not None:
+        # Some operations have a thousand samples, and making them takes longer than running a few.
+        made = islice(made, 30 * limit)
     found = [
         Sample(info, (s.input, *s.args), s.kwargs, s.output_process_fn_grad, s.broadcasts_input, seed + i)
-        for i, s in enumerate(info.sample_inputs(device, kind, requires_grad=differentiable and kind.is_floating_point))
+        for i, s in enumerate(made)
     ]
     if limit is not None and len(found) > limit:
         found = [found[i * len(found) // limit] for i in range(limit)]
