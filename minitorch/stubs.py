@@ -150,7 +150,7 @@ def top_level_stub() -> str:
         if name.startswith("_") or name in seen or inspect.ismodule(value) or not _usable(name):
             continue
         module = getattr(value, "__module__", "") or ""
-        if (
+        if name not in legacy.TYPES and (
             (inspect.isclass(value) or inspect.isfunction(value))
             and module.startswith("minitorch.")
             and value.__name__ == name
