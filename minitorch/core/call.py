@@ -113,14 +113,14 @@ def view_of(input, op, params, out):
     # Origin(input, op.call, params, ...) written out: this is half the cost of a small view.
     origin = new(Origin)
     if parent is None:
-        origin.root, node = input, input.node
+        origin.root, node, kind = input, input.node, "default"
     else:
-        origin.root, node = parent.root, node_of(input)
+        origin.root, node, kind = parent.root, node_of(input), parent.kind
     origin.parent = parent
     origin.op = op.call
     origin.params = params
     origin.seen = tick()
-    origin.kind = "default" if grad else "no_grad"
+    origin.kind = kind if grad else "no_grad"
     z = new(Tensor)
     z.array = out
     z.origin = origin

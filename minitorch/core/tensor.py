@@ -39,7 +39,8 @@ class Origin:
 
     `seen` is the tick at which the view's node was up to date: when the root was changed in place later, the node
     is made again by replaying the views from the root. `kind` is "default", "no_grad" (made without recording) or
-    "multi" (one of several views made at once, as by split): the last two refuse in-place operations under autograd.
+    "multi" (one of several views made at once, as by split): the last two refuse in-place operations under autograd,
+    and so do views made from them.
     """
 
     __slots__ = ("root", "parent", "op", "params", "seen", "kind")

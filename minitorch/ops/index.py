@@ -248,8 +248,8 @@ def _read(index) -> list:
 
 
 def _parts(shape, items) -> tuple[tuple, list[int], list]:
-    """An index in three parts: a basic index, where dimensions of size 1 are put into its result, and then the index
-    tensors for each dimension."""
+    """An index in three parts: where dimensions of size 1 are put in first, a basic index for what that gives, and
+    the index tensors for each dimension of its result."""
     taken = sum(
         [
             i.ndim if isinstance(i, np.ndarray) and i.dtype == np.bool_ else i is not None and i is not Ellipsis
@@ -264,15 +264,17 @@ def _parts(shape, items) -> tuple[tuple, list[int], list]:
     ellipsis = False
     for item in items:
         if item is None:
-            inserted.append(len(tensors))
+            inserted.append(len(basic))
+            basic.append(ALL)
             tensors.append(None)
         elif item is Ellipsis:
             if not ellipsis:
-                basic.append(Ellipsis)
+                basic += [ALL] * (len(shape) - taken)
                 tensors += [None] * (len(shape) - taken)
             ellipsis = True
         elif isinstance(item, np.ndarray) and item.ndim == 0:  # True or False: a new dimension, kept or emptied
-            inserted.append(len(tensors))
+            inserted.append(len(basic))
+            basic.append(ALL)
             tensors.append(np.zeros(int(item), np.int64))
         elif isinstance(item, np.ndarray):
             span = item.ndim if item.dtype.kind == "b" else 1
@@ -283,21 +285,20 @@ def _parts(shape, items) -> tuple[tuple, list[int], list]:
             basic.append(item)
             if item.__class__ is slice:
                 tensors.append(None)
-    if not ellipsis:
-        basic.append(Ellipsis)
+    basic.append(Ellipsis)
     while tensors and tensors[-1] is None:
         tensors.pop()
-    return tuple(basic), inserted, tensors
+    return inserted, tuple(basic), tensors
 
 
 _COVERED = object()  # a dimension that a mask before it stands for
 
 
-def _view_part(input: Tensor, basic, inserted) -> Tensor:
-    if any(item is not Ellipsis and item != ALL for item in basic):
-        input = slice_view(input, index=basic)
+def _view_part(input: Tensor, inserted, basic) -> Tensor:
     for dim in inserted:
         input = unsqueeze(input, dim)
+    if any(item is not Ellipsis and item != ALL for item in basic):
+        input = slice_view(input, index=basic)
     return input
 
 
@@ -342,8 +343,8 @@ def getitem(input: Tensor, index) -> Tensor:
         return view_of(input, (select_view if index.__class__ is int else slice_view).op, {"index": key}, out)
     if index.__class__ is Tensor and index.array.dtype is _INT64 and index.array.ndim and array.ndim:
         return _take(input, (index.array,))
-    basic, inserted, tensors = _parts(array.shape, _read(index))
-    view = _view_part(input, basic, inserted)
+    inserted, basic, tensors = _parts(array.shape, _read(index))
+    view = _view_part(input, inserted, basic)
     if not tensors:
         return view if view is not input else slice_view(input, index=Ellipsis)
     return _take(view, _check_indices(view.array.shape, tensors))
@@ -387,8 +388,8 @@ def setitem(input: Tensor, index, value) -> None:
         view = getitem(input, index)
         tensors = None
     else:
-        basic, inserted, tensors = _parts(input.array.shape, _read(index))
-        view = _view_part(input, basic, inserted)
+        inserted, basic, tensors = _parts(input.array.shape, _read(index))
+        view = _view_part(input, inserted, basic)
     if tensors:
         _put_into(view, _check_indices(view.array.shape, tensors), value)
     elif isinstance(value, Tensor):

@@ -23,7 +23,7 @@ from .shape import expand, reshape, unsqueeze
 @op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, dims: reversed_along(g, dims=dims)), backward_name="FlipBackward0")
 def reversed_along(input, *, dims):
     """The elements in reverse order along the dimensions `dims`."""
-    return np.flip(input, dims).copy()
+    return np.flip(input, dims).copy(order="K")
 
 
 @function(torch="flip")
