@@ -1,0 +1,264 @@
+"""Choosing between kernels and references, threads, the cache on disk, and compiling ahead."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minitorch as mt
+from kernel_cases import draw, exactly
+from minitorch import kernels
+from minitorch.core.op import REGISTRY
+from minitorch.kernels import compile as compiling
+from minitorch.kernels import registry, threads
+
+ROOT = Path(mt.__file__).parents[1]
+
+
+def python(code, **environment):
+    """Output of a fresh interpreter."""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+# Selection.
+
+
+def test_use_selects_and_restores():
+    assert kernels.current() == "auto"
+    reference = REGISTRY["conv2d"].reference
+    with kernels.use("numpy"):
+        assert kernels.current() == "numpy" and REGISTRY["conv2d"].kernel is reference
+        with kernels.use("numba"):
+            assert kernels.current() == "numba" and REGISTRY["conv2d"].kernel is not reference
+        assert REGISTRY["conv2d"].kernel is reference
+    assert kernels.current() == "auto" and REGISTRY["conv2d"].kernel is not reference
+
+
+def test_use_works_without_with():
+    try:
+        kernels.use("numpy")
+        assert kernels.current() == "numpy"
+    finally:
+        kernels.use("auto")
+
+
+def test_use_restores_after_an_error():
+    with pytest.raises(KeyError), kernels.use("numpy"):
+        raise KeyError
+    assert kernels.current() == "auto"
+
+
+def test_an_unknown_selection_is_an_error():
+    with pytest.raises(ValueError, match="auto"):
+        kernels.use("cuda")
+    assert kernels.current() == "auto"
+
+
+def test_accelerates_wants_an_entry_in_the_table():
+    with pytest.raises(ValueError, match="no_such_operation"):
+        kernels.accelerates("no_such_operation")
+
+
+def test_every_entry_is_an_operation_with_a_kernel_and_an_example():
+    assert set(registry.KERNELS) <= set(REGISTRY)
+    assert set(registry.KERNELS) == set(compiling.EXAMPLES)
+    for name in registry.KERNELS:
+        assert callable(registry.accelerated(name))
+
+
+def test_the_choice_is_made_by_size_and_dtype():
+    called = []
+    registry.IMPLEMENTATIONS["softmax"], original = (
+        lambda x, *, dim: called.append("kernel"),
+        registry.accelerated("softmax"),
+    )
+    try:
+        chosen = registry.choose("softmax", lambda x, *, dim: called.append("reference"), "auto")
+        least = registry.KERNELS["softmax"].least
+        chosen(np.ones((1, least - 1), np.float32), dim=1)
+        chosen(np.ones((1, least), np.float32), dim=1)
+        chosen(np.ones((1, least), np.float16), dim=1)
+        chosen(np.ones((1, least), np.int64), dim=1)
+        always = registry.choose("softmax", lambda x, *, dim: called.append("reference"), "numba")
+        always(np.ones((1, 1)), dim=1)
+        always(np.ones((1, 1), np.int32), dim=1)
+    finally:
+        registry.IMPLEMENTATIONS["softmax"] = original
+    assert called == ["reference", "kernel", "reference", "reference", "kernel", "reference"]
+
+
+def test_mixed_dtypes_go_to_the_reference():
+    chosen = registry.choose("softmax_backward", lambda g, y, *, dim: "reference", "numba")
+    assert chosen(np.ones((2, 2), np.float32), np.ones((2, 2)), dim=1) == "reference"
+
+
+def test_importing_needs_no_numba_and_a_kernel_loads_it():
+    out = python(
+        "import sys, minitorch as mt, minitorch.kernels; print('numba' in sys.modules);"
+        "mt.ones(3, 4) @ mt.ones(4, 5); print('numba' in sys.modules);"
+        "mt.nn.functional.conv2d(mt.ones(8, 3, 32, 32), mt.ones(8, 3, 5, 5)); print('numba' in sys.modules)"
+    )
+    assert out.split() == ["False", "False", "True"]
+
+
+def test_without_numba_auto_runs_the_references_and_says_so():
+    out = python(
+        "import sys, warnings; sys.modules['numba'] = None; import minitorch as mt\n"
+        "x, w = mt.ones(8, 3, 32, 32), mt.ones(8, 3, 5, 5)\n"
+        "with warnings.catch_warnings(record=True) as seen:\n"
+        "    warnings.simplefilter('always')\n"
+        "    for _ in range(2): y = mt.nn.functional.conv2d(x, w)\n"
+        "print(y.sum().item(), sum('Numba cannot be imported' in str(w.message) for w in seen))\n"
+        "mt.kernels.use('numba')\n"
+        "try: mt.nn.functional.conv2d(x, w)\n"
+        "except ImportError: print('raises')\n"
+    )
+    assert out.split() == [str(8 * 8 * 28 * 28 * 75.0), "1", "raises"]
+
+
+# Through the whole library: tensors, gradients of both orders, with kernels and without.
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_with_kernels_and_without(dtype):
+    def gradients(selection):
+        with kernels.use(selection):
+            x = mt.tensor(draw(0, (4, 3, 14, 14), dtype), requires_grad=True)
+            w = mt.tensor(draw(1, (8, 3, 3, 3), dtype), requires_grad=True)
+            y = mt.nn.functional.max_pool2d(mt.nn.functional.conv2d(x, w, padding=1, stride=2), 2)
+            z = mt.nn.functional.log_softmax(y.flatten(1), 1) * mt.nn.functional.softmax(y.flatten(1), 1)
+            first = mt.autograd.grad((z * z).sum(), (x, w), create_graph=True)
+            second = mt.autograd.grad(sum((g * g).sum() for g in first), (x, w))
+            return [t.detach().numpy() for t in (z, *first, *second)]
+
+    tolerance = 1e-4 if dtype == "float32" else 1e-12
+    for a, b in zip(gradients("numba"), gradients("numpy"), strict=True):
+        assert np.allclose(a, b, rtol=tolerance, atol=tolerance * abs(b).max())
+
+
+# Threads.
+
+
+def test_the_number_of_threads_can_be_set(monkeypatch):
+    before = mt.get_num_threads()
+    try:
+        mt.set_num_threads(1)
+        assert mt.get_num_threads() == 1 and threads.threads_for(1e12) == 1
+        mt.set_num_threads(3)
+        assert mt.get_num_threads() == 3 and threads.threads_for(1e12) == 3 and threads.threads_for(1e3) == 1
+    finally:
+        mt.set_num_threads(before)
+
+
+def test_the_number_of_threads_reaches_blas():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    before = mt.get_num_threads()
+
+    def blas():
+        return {p["num_threads"] for p in threadpoolctl.threadpool_info() if "numpy" in p["filepath"]}
+
+    try:
+        mt.set_num_threads(1)
+        assert blas() == {1}
+    finally:
+        mt.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("bad", "error"), [(0, RuntimeError), (-1, RuntimeError), (1.0, TypeError), (True, TypeError)])
+def test_a_bad_number_of_threads_is_an_error(bad, error):
+    with pytest.raises(error, match="set_num_threads"):
+        mt.set_num_threads(bad)
+
+
+def test_the_default_follows_omp_num_threads(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert threads.default_threads() == 5
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert 1 <= threads.default_threads() == threads.physical_cores() <= os.cpu_count()
+
+
+def test_an_error_in_a_worker_is_raised_and_the_pool_lives_on():
+    def kernel(counter, seen):
+        seen.append(1)
+        raise ZeroDivisionError
+
+    for _ in range(2):
+        seen = []
+        with pytest.raises(ZeroDivisionError):
+            threads.run(kernel, 3, seen)
+        assert len(seen) == 3
+
+
+def test_kernels_may_be_called_from_several_threads_at_once():
+    from concurrent.futures import ThreadPoolExecutor
+
+    softmax = registry.accelerated("softmax")
+    arrays = [draw(i, (200, 50), "float32") for i in range(16)]
+    with exactly(2), ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda a: softmax(a, dim=1), arrays))
+    assert all(np.array_equal(softmax(a, dim=1), b) for a, b in zip(arrays, found, strict=True))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_kernels_run_after_a_fork():
+    out = python(
+        "import os, numpy as np\n"
+        "from minitorch.kernels import threads, registry\n"
+        "threads.threads_for = lambda work: 2\n"
+        "softmax = registry.accelerated('softmax'); x = np.ones((64, 50), 'f'); softmax(x, dim=1)\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(int(softmax(x, dim=1).sum().round()))\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    assert out == "64"
+
+
+# The cache.
+
+
+CACHE = "from minitorch.kernels import jit; print(jit.cache_folder)"
+
+
+def test_the_cache_is_where_numba_is_told(tmp_path):
+    assert Path(python(CACHE, NUMBA_CACHE_DIR=str(tmp_path))).parent == tmp_path
+
+
+def test_the_cache_is_in_the_home_folder_by_default(tmp_path):
+    folder = Path(python(CACHE, NUMBA_CACHE_DIR="", HOME=str(tmp_path)))
+    assert folder.parent == tmp_path / ".cache" / "minitorch" / "numba"
+
+
+def test_a_cache_that_cannot_be_written_is_replaced_with_a_warning(tmp_path):
+    (tmp_path / "file").write_text("")
+    code = "import warnings; warnings.simplefilter('error')\ntry:\n    import minitorch.kernels.jit\n"
+    code += "except UserWarning as warning: print(warning)"
+    assert "cannot be written" in python(code, NUMBA_CACHE_DIR=str(tmp_path / "file" / "below"))
+
+
+def test_the_cache_depends_on_every_source_file_and_leaves_the_users_alone(tmp_path):
+    from minitorch.kernels import jit
+
+    assert jit.cache_folder.name == f"minitorch-{jit.source_hash()}"
+    out = python(
+        "import numba; before = numba.config.CACHE_DIR\n"
+        "import minitorch.kernels.softmax; print(numba.config.CACHE_DIR == before)"
+    )
+    assert out == "True"
+
+
+def test_compiling_ahead_names_every_kernel_and_finds_them_cached():
+    reported = []
+    rows = list(kernels.compile_all(reported.append))
+    assert [(name, dtype) for name, dtype, _, _ in rows] == [
+        (name, dtype) for name in registry.KERNELS for dtype in ("float32", "float64")
+    ]
+    assert reported == [f"{name} {dtype}" for name, dtype, _, _ in rows]
+    assert all(seconds >= 0 for _, _, seconds, _ in rows)
+    assert all(cached for *_, cached in kernels.compile_all())

@@ -1,0 +1,173 @@
+"""The convolution kernels against a reference of a few lines in float64, over shapes, layouts, dtypes and threads."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernel_cases import DTYPES, LAYOUTS, draw, exactly, rms
+from minitorch.kernels.registry import accelerated
+
+conv2d, conv2d_input, conv2d_weight = (accelerated(n) for n in ("conv2d", "conv2d_input", "conv2d_weight"))
+
+
+def taps(kernel, out_size, stride, dilation):
+    """For each tap its place in the kernel and the slices of the padded input that it sees."""
+    for kh in range(kernel[0]):
+        for kw in range(kernel[1]):
+            rows, columns = (
+                slice(k * d, k * d + (n - 1) * s + 1, s)
+                for k, d, n, s in zip((kh, kw), dilation, out_size, stride, strict=True)
+            )
+            yield (..., kh, kw), (..., rows, columns)
+
+
+def reference(x, w, g, stride, padding, dilation, groups):
+    """(y, gradient of x, gradient of w) in float64 for the output's gradient g (None: ones)."""
+    x, w = x.astype(np.float64), w.astype(np.float64)
+    n, c, *size = x.shape
+    out_size = [(m + 2 * p - d * (k - 1) - 1) // s + 1 for m, p, d, k, s in
+                zip(size, padding, dilation, w.shape[2:], stride, strict=True)]  # fmt: skip
+    pads = [(0, 0)] * 3 + [(p, p) for p in padding]
+    xs = np.pad(x.reshape(n, groups, c // groups, *size), pads)
+    ws = w.reshape(groups, len(w) // groups, *w.shape[1:])
+    y = np.zeros((n, groups, ws.shape[1], *out_size))
+    g = np.ones_like(y) if g is None else g.astype(np.float64).reshape(y.shape)
+    dx, dw = np.zeros_like(xs), np.zeros_like(ws)
+    for place, seen in taps(w.shape[2:], out_size, stride, dilation):
+        y += np.einsum("ngcij,goc->ngoij", xs[seen], ws[place])
+        dx[seen] += np.einsum("ngoij,goc->ngcij", g, ws[place])
+        dw[place] = np.einsum("ngoij,ngcij->goc", g, xs[seen])
+    dx = dx[..., padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
+    return y.reshape(n, len(w), *out_size), dx.reshape(x.shape), dw.reshape(w.shape)
+
+
+def check(x, w, stride, padding, dilation, groups, layout="contiguous"):
+    """All three kernels against the reference; errors are measured in units of what the largest terms round to."""
+    params = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
+    y_true = reference(x, w, None, **params)[0]
+    g = draw(7, y_true.shape, x.dtype, layout)
+    truths = reference(x, w, g, **params)
+    sizes = reference(abs(x), abs(w), abs(g), **params)
+    found = (
+        conv2d(x, w, **params),
+        conv2d_input(g, w, size=x.shape, **params),
+        conv2d_weight(x, g, size=w.shape, **params),
+    )
+    for name, ours, truth, size in zip(("y", "dx", "dw"), found, truths, sizes, strict=True):
+        assert ours.shape == truth.shape and ours.dtype == x.dtype, name
+        if truth.size:
+            assert abs(ours - truth).max() <= 4 * np.finfo(x.dtype).eps * size.max(), name
+    return found
+
+
+pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    batch=st.integers(0, 5), groups=st.integers(1, 3), inputs=st.integers(1, 4), outputs=st.integers(1, 9),
+    kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)), stride=pair, dilation=pair,
+    padding=st.tuples(st.integers(0, 4), st.integers(0, 4)), extra=st.tuples(st.integers(0, 20), st.integers(0, 20)),
+    dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_any_convolution(batch, groups, inputs, outputs, kernel, stride, dilation, padding, extra, dtype, layout, seed):
+    size = [max(1, d * (k - 1) + 1 - 2 * p) + e for k, d, p, e in zip(kernel, dilation, padding, extra, strict=True)]
+    x = draw(seed, (batch, groups * inputs, *size), dtype, layout)
+    w = draw(seed + 1, (groups * outputs, inputs, *kernel), dtype, layout)
+    before = x.copy(), w.copy()
+    check(x, w, stride, padding, dilation, groups, layout)
+    assert np.array_equal(x, before[0]) and np.array_equal(w, before[1])
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    batch=st.integers(1, 4), groups=st.integers(1, 2), inputs=st.integers(16, 40), outputs=st.integers(32, 50),
+    size=st.tuples(st.integers(1, 19), st.integers(1, 19)), padding=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    dtype=st.sampled_from(DTYPES), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_winograd(batch, groups, inputs, outputs, size, padding, dtype, seed):
+    x = draw(seed, (batch, groups * inputs, *size), dtype)
+    w = draw(seed + 1, (groups * outputs, inputs, 3, 3), dtype)
+    check(x, w, (1, 1), padding, (1, 1), groups)
+
+
+CASES = {
+    "LeNet's first layer": ((8, 1, 28, 28), (6, 1, 5, 5), (1, 1), (0, 0), (1, 1), 1),
+    "LeNet's second layer": ((8, 6, 12, 12), (16, 6, 5, 5), (1, 1), (0, 0), (1, 1), 1),
+    "winograd": ((2, 40, 23, 17), (33, 40, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "many channels": ((2, 300, 7, 7), (40, 300, 3, 3), (2, 2), (1, 1), (1, 1), 1),
+    "high and narrow": ((1, 2, 150, 3), (7, 2, 3, 2), (1, 1), (1, 1), (1, 1), 1),
+    "bands of rows": ((1, 20, 90, 70), (5, 20, 5, 5), (1, 1), (2, 2), (1, 1), 1),
+    "stride 2": ((2, 3, 64, 64), (16, 3, 7, 7), (2, 2), (3, 3), (1, 1), 1),
+    "depthwise": ((2, 24, 20, 20), (24, 1, 3, 3), (1, 1), (1, 1), (1, 1), 24),
+    "stride larger than the kernel": ((2, 3, 17, 19), (4, 3, 2, 1), (3, 4), (0, 0), (1, 1), 1),
+    "kernel as large as the image": ((5, 16, 5, 5), (20, 16, 5, 5), (1, 1), (0, 0), (1, 1), 1),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_layers(name, dtype):
+    x_shape, w_shape, *params = CASES[name]
+    check(draw(0, x_shape, dtype), draw(1, w_shape, dtype), *params)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_number_of_threads_changes_no_bit(name):
+    x_shape, w_shape, *params = CASES[name]
+    x, w = draw(0, x_shape, "float32"), draw(1, w_shape, "float32")
+    results = []
+    for count in (1, 2, 3):
+        with exactly(count):
+            results.append(check(x, w, *params))
+    for other in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_less_accurate_than_torch(name):
+    torch = pytest.importorskip("torch")
+    x_shape, w_shape, stride, padding, dilation, groups = CASES[name]
+    params = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
+    x, w = draw(0, x_shape, "float32"), draw(1, w_shape, "float32")
+    g = draw(2, conv2d(x, w, **params).shape, "float32")
+    truths = reference(x, w, g, **params)
+    theirs = [torch.nn.functional.conv2d(torch.tensor(x), torch.tensor(w), None, **params)]
+    theirs += torch.ops.aten.convolution_backward(
+        torch.tensor(g), torch.tensor(x), torch.tensor(w), None, stride, padding, dilation, False, [0, 0], groups,
+        [True, True, False],
+    )[:2]  # fmt: skip
+    ours = (
+        conv2d(x, w, **params),
+        conv2d_input(g, w, size=x.shape, **params),
+        conv2d_weight(x, g, size=w.shape, **params),
+    )
+    for a, b, truth in zip(ours, theirs, truths, strict=True):
+        assert rms(a - truth) <= 2 * rms(b.numpy() - truth) + 1e-3 * np.finfo(np.float32).eps * rms(truth)
+
+
+def test_broadcast_inputs():
+    x = np.broadcast_to(draw(0, (1, 2, 1, 9), "float32"), (3, 2, 8, 9))
+    w = np.broadcast_to(draw(1, (4, 1, 3, 3), "float32"), (4, 2, 3, 3))
+    check(x, w, (1, 1), (1, 1), (1, 1), 1)
+
+
+def test_output_padding_reaches_beyond_the_last_window():
+    """A transposed convolution's result may be larger than what its windows cover: zeros remain there."""
+    g, w = draw(0, (2, 4, 3, 3), "float32"), draw(1, (4, 5, 3, 3), "float32")
+    params = dict(stride=(3, 3), padding=(1, 1), dilation=(1, 1), groups=1)
+    enlarged = conv2d_input(g, w, size=(2, 5, 9, 9), **params)
+    assert np.array_equal(enlarged[:, :, :7, :7], conv2d_input(g, w, size=(2, 5, 7, 7), **params))
+    assert np.array_equal(enlarged[:, :, 8:], np.zeros((2, 5, 1, 9)))
+
+
+def test_nothing_to_do():
+    params = dict(stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
+    x, w = np.zeros((2, 0, 5, 5), np.float32), np.zeros((3, 0, 3, 3), np.float32)
+    assert np.array_equal(conv2d(x, w, **params), np.zeros((2, 3, 5, 5)))
+    assert conv2d_weight(x, np.ones((2, 3, 5, 5), np.float32), size=w.shape, **params).shape == w.shape
+    x, w = np.zeros((0, 2, 5, 5), np.float32), np.ones((3, 2, 3, 3), np.float32)
+    assert conv2d(x, w, **params).shape == (0, 3, 5, 5)
+    zeros = conv2d_weight(x, np.zeros((0, 3, 5, 5), np.float32), size=w.shape, **params)
+    assert np.array_equal(zeros, np.zeros(w.shape))

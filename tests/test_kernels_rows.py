@@ -1,0 +1,163 @@
+"""The softmax and pooling kernels, and the exp inside, against float64 and torch."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernel_cases import DTYPES, LAYOUTS, draw, exactly, laid_out, rms
+from minitorch.kernels.registry import accelerated
+
+ROWS = ["softmax", "log_softmax"]
+kernel = {name: accelerated(name) for row in ROWS for name in (row, f"{row}_backward")}
+max_pool2d = accelerated("max_pool2d_with_indices")
+
+
+def softmax(x, dim):
+    powers = np.exp(x - x.max(dim, keepdims=True))
+    return powers / powers.sum(dim, keepdims=True)
+
+
+def log_softmax(x, dim):
+    shifted = x - x.max(dim, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(dim, keepdims=True))
+
+
+REFERENCE = {
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "softmax_backward": lambda g, y, dim: y * (g - (g * y).sum(dim, keepdims=True)),
+    "log_softmax_backward": lambda g, y, dim: g - np.exp(y) * g.sum(dim, keepdims=True),
+}
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    name=st.sampled_from(ROWS), shape=st.lists(st.integers(0, 40), min_size=1, max_size=3), dim=st.integers(-3, 2),
+    scale=st.sampled_from([1e-3, 1.0, 30.0, 1e4]), dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS),
+    seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_softmax_and_its_gradient(name, shape, dim, scale, dtype, layout, seed):
+    dim %= len(shape)
+    x = laid_out(draw(seed, shape, dtype) * np.asarray(scale, dtype), layout)
+    g = draw(seed + 1, shape, dtype, layout)
+    y = kernel[name](x, dim=dim)
+    back = kernel[f"{name}_backward"](g, y, dim=dim)
+    assert y.shape == back.shape == x.shape and y.dtype == back.dtype == x.dtype
+    if x.size:
+        eps = 8 * np.finfo(dtype).eps
+        truth = REFERENCE[name](x.astype(np.float64), dim)
+        assert np.allclose(y, truth, rtol=eps, atol=eps * max(1, abs(truth).max() if name == "log_softmax" else 0))
+        truth = REFERENCE[f"{name}_backward"](g.astype(np.float64), y.astype(np.float64), dim)
+        assert np.allclose(back, truth, rtol=eps, atol=eps * abs(g).sum(dim, keepdims=True).max())
+
+
+@pytest.mark.parametrize("name", kernel)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [10, 1000, 50_000])
+def test_no_less_accurate_than_torch(name, dtype, width):
+    torch = pytest.importorskip("torch")
+    high = np.longdouble if dtype == "float64" else np.float64
+    x, g = draw(0, (200_000 // width, width), dtype), draw(1, (200_000 // width, width), dtype)
+    if "backward" in name:
+        y = getattr(torch, name.removesuffix("_backward"))(torch.tensor(x), 1)
+        theirs = getattr(torch.ops.aten, f"_{name}_data")(torch.tensor(g), y, 1, y.dtype).numpy()
+        ours = kernel[name](g, y.numpy(), dim=1)
+        truth = REFERENCE[name](g.astype(high), y.numpy().astype(high), 1)
+    else:
+        theirs = getattr(torch, name)(torch.tensor(x), 1).numpy()
+        ours, truth = kernel[name](x, dim=1), REFERENCE[name](x.astype(high), 1)
+    assert rms(ours - truth) <= 2 * rms(theirs - truth)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_softmax_of_infinities_and_nan(name):
+    inf, nan = np.inf, np.nan
+    rows = np.array([[1, nan, 2], [-inf, -inf, -inf], [inf, 0, 1], [-inf, 0, -inf], [nan] * 3, [-800, 0, 800]], "float32")
+    with np.errstate(all="ignore"):
+        truth = REFERENCE[name](rows, 1)
+    assert np.array_equal(kernel[name](rows, dim=1), truth, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", kernel)
+def test_softmax_of_a_scalar_and_of_threads(name):
+    scalar = np.array(3.0, "float32")
+    arguments = [scalar] * (2 if "backward" in name else 1)
+    assert kernel[name](*arguments, dim=0).shape == ()
+    arguments = [draw(i, (300, 200), "float32") for i in range(len(arguments))]
+    results = []
+    for count in (1, 2, 3):
+        with exactly(count):
+            results.append(kernel[name](*arguments, dim=1))
+    assert np.array_equal(results[0], results[1]) and np.array_equal(results[0], results[2])
+
+
+# Max pooling.
+
+
+def pool_reference(x, kernel_size, stride, padding, dilation, ceil_mode):
+    torch = pytest.importorskip("torch")
+    values, indices = torch.nn.functional.max_pool2d(
+        torch.tensor(x), kernel_size, stride, padding, dilation, ceil_mode, return_indices=True
+    )
+    return values.numpy(), indices.numpy()
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    planes=st.lists(st.integers(1, 3), max_size=2), kernel_size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)), dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    half=st.tuples(st.booleans(), st.booleans()), extra=st.tuples(st.integers(0, 30), st.integers(0, 30)),
+    ceil_mode=st.booleans(), dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS), rare=st.sampled_from(
+        ["ties", "nan", "-inf"]), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_max_pool(planes, kernel_size, stride, dilation, half, extra, ceil_mode, dtype, layout, rare, seed):
+    padding = tuple(k // 2 if h else 0 for k, h in zip(kernel_size, half, strict=True))
+    size = [max(1, d * (k - 1) + 1 - 2 * p) + e for k, d, p, e in
+            zip(kernel_size, dilation, padding, extra, strict=True)]  # fmt: skip
+    random = np.random.default_rng(seed)
+    x = random.integers(-3, 4, (*planes, 1, *size)).astype(dtype)
+    if rare != "ties":
+        x[random.random(x.shape) < (0.1 if rare == "nan" else 0.7)] = float(rare)
+    values, indices = pool_reference(x.reshape(-1, 1, *size), kernel_size, stride, padding, dilation, ceil_mode)
+    found = max_pool2d(
+        laid_out(x, layout), kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+    )
+    assert found[0].dtype == x.dtype and found[1].dtype == np.int64
+    assert np.array_equal(found[0].reshape(values.shape), values, equal_nan=True)
+    assert np.array_equal(found[1].reshape(indices.shape), indices)
+
+
+def test_max_pool_of_nothing_and_of_threads():
+    two = dict(kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), dilation=(1, 1), ceil_mode=False)
+    values, indices = max_pool2d(np.zeros((0, 3, 8, 8), "float32"), **two)
+    assert values.shape == indices.shape == (0, 3, 4, 4)
+    x = draw(0, (4, 16, 31, 29), "float32")
+    results = []
+    for count in (1, 2, 3):
+        with exactly(count):
+            results.append(max_pool2d(x, **two))
+    for other in results[1:]:
+        assert np.array_equal(results[0][0], other[0]) and np.array_equal(results[0][1], other[1])
+
+
+# exp.
+
+
+@pytest.mark.parametrize(("dtype", "least"), [("float32", -87.0), ("float64", -708.0)])
+def test_exp(dtype, least):
+    from minitorch.kernels.elementary import exp
+    from minitorch.kernels.jit import njit
+
+    @njit
+    def each(x, y):
+        for i in range(len(x)):
+            y[i] = exp(x[i])
+
+    x = np.concatenate([np.linspace(least, 88, 20_001), [0, least, np.nan, -np.inf, 2 * least]]).astype(dtype)
+    y = np.empty_like(x)
+    each(x, y)
+    truth = np.exp(x.astype(np.longdouble))
+    finite = np.isfinite(x) & (x >= np.asarray(least, dtype))
+    assert (abs(y[finite] - truth[finite]) <= 1.5 * np.finfo(dtype).eps / 2 * 1.5 * truth[finite]).all()
+    assert y[-5] == 1 and np.isnan(y[-3]) and y[-2] == y[-1] == 0
