@@ -13,7 +13,9 @@ import numpy as np
 from ..core.op import GENERAL, LINEAR, SAME, function, op
 from ..core.tensor import Tensor
 from ..shapes import as_int
+from .convert import cast
 from .family import renamed
+from .half import widened
 from .pool import amounts, by_plane, flat_index, gather_planes, keep_larger, lowest, scatter_planes
 from .resample import resample
 from .windows import offsets
@@ -28,7 +30,7 @@ def spans(n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
 def members(n: int, m: int) -> np.ndarray:
     """The elements of each window, (m, longest); a shorter window names its last element again."""
     first, end = spans(n, m)
-    longest = int((end - first).max(initial=0))
+    longest = int((end - first).max(initial=1))
     return np.minimum(first[:, None] + np.arange(longest), end[:, None] - 1)
 
 
@@ -39,7 +41,7 @@ def adaptive_max_with_indices(input, *, output_size):
     windows = [members(length, m) for length, m in zip(size, output_size, strict=True)]
     values = np.full((*input.shape[:-n], *output_size), lowest(input.dtype), input.dtype)
     indices = np.empty(values.shape, np.int64)
-    indices[...] = flat_index([w[:, 0] if w.size else w.reshape(-1) for w in windows], size)
+    indices[...] = flat_index([w[:, 0] for w in windows], size)
     rows = ([w[:, i] for w, i in zip(windows, at, strict=True)] for at in offsets([w.shape[1] for w in windows]))
     keep_larger(values, indices, ((input[(..., *np.ix_(*each))], flat_index(each, size)) for each in rows))
     return values, indices
@@ -66,7 +68,9 @@ ADAPTIVE_MAX = {n: declare_adaptive_max(n) for n in (1, 2, 3)}
 def unpool_planes(input, indices, *, size, n):
     """x[..., indices[j]] = z[..., j] in zeros of shape `size`; where several have one index, the last one stays."""
     out = np.zeros(size, input.dtype)
-    np.put_along_axis(by_plane(out, n), by_plane(indices, n), by_plane(input, n), axis=1)
+    # Row-major, for NumPy assigns in the order of memory.
+    planes = [np.ascontiguousarray(by_plane(array, n)) for array in (indices, input)]
+    np.put_along_axis(by_plane(out, n), *planes, axis=1)
     return out
 
 
@@ -103,13 +107,13 @@ def adaptive_mean(n: int, input, output_size) -> Tensor:
     ndim = input.array.ndim
     if all(size == 1 for size in sizes):
         return input.mean(tuple(range(ndim - n, ndim)), keepdim=True)
-    out = input
+    (out,) = widened(input)
     for dim, (length, size) in enumerate(zip(input.array.shape[-n:], sizes, strict=True), ndim - n):
         first, end = spans(length, size)
         index = members(length, size)
         weight = (first[:, None] + np.arange(index.shape[1]) < end[:, None]) / (end - first)[:, None]
         out = resample(out, dim=dim, index=index, weight=weight)
-    return out
+    return cast(out, dtype=input.array.dtype)
 
 
 def adaptive_max(n: int, input, output_size) -> tuple[Tensor, Tensor]:

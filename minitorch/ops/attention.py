@@ -14,10 +14,11 @@ import numpy as np
 
 from ..core.op import function
 from ..core.tensor import Tensor, wrap
-from ..dtypes import NUMPY_HALF, float32
 from ..dtypes import bool as bool_
+from ..dtypes import float32
 from .convert import cast
 from .dropout import dropout
+from .half import widened
 from .join import cat
 from .matmul import linear
 from .pad import constant_pad
@@ -105,12 +106,11 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key, value = shared_heads(query, key, value)
     given = query.array.dtype
-    compute = float32.numpy if given in NUMPY_HALF else given
-    query, key, value = [cast(t, dtype=compute) for t in (query, key, value)]
+    query, key, value = widened(query, key, value)
     if is_causal:
         attn_mask = causal_mask(query.array.shape[-2], key.array.shape[-2])
     elif attn_mask is not None and attn_mask.dtype is not bool_:
-        attn_mask = cast(attn_mask, dtype=compute)
+        attn_mask = cast(attn_mask, dtype=query.array.dtype)
     if scale is None:
         scale = 1 / math.sqrt(max(query.array.shape[-1], 1))
     # Both factors carry the root of the scale, as torch has it: neither can overflow before the other.

@@ -16,8 +16,8 @@ import numpy as np
 
 from ..core.op import function
 from ..core.tensor import Tensor, wrap
-from ..dtypes import NUMPY_HALF, float32
 from .convert import cast
+from .half import widened
 from .resize import keys_weights
 
 # From points in [-1, 1] to positions in pixels.
@@ -124,8 +124,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     if input.array.dtype != grid.array.dtype:
         raise RuntimeError(f"grid_sampler(): expected one type for input and grid, got {input.dtype} and {grid.dtype}")
     given = input.array.dtype
-    if given in NUMPY_HALF:
-        input, grid = cast(input, dtype=float32.numpy), cast(grid, dtype=float32.numpy)
+    input, grid = widened(input, grid)
     spatial = shape[2:]
     coordinates = grid.reshape(points[0], math.prod(points[1:-1]), len(spatial)).unbind(-1)[::-1]  # x comes first
     taps = []

@@ -28,13 +28,13 @@ from math import prod
 
 import numpy as np
 
-from ..core.inplace import write
 from ..core.op import ELEMENTWISE, GENERAL, PROMOTE, SAME, function, op
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, bump_version
 from ..dtypes import NUMPY_HALF, float32
 from ..shapes import as_int
 from .convert import cast
 from .family import renamed
+from .half import widened
 from .reduce import add_reduce, sum_to_size
 
 
@@ -201,22 +201,16 @@ def check_vector(name: str, argument: str, value, channels: int) -> None:
         raise RuntimeError(f"{name}(): {argument} should contain {channels} elements not {value.array.size}")
 
 
-def widened(input: Tensor, *others) -> list:
-    """The tensors with half types as float32: statistics are taken, and kept, in float32."""
-    return [
-        cast(t, dtype=float32.numpy) if t is not None and t.array.dtype in NUMPY_HALF else t for t in (input, *others)
-    ]
-
-
 def per_channel(value, ndim: int):
     """A vector (C) shaped so that it broadcasts against (N, C, ...)."""
     return None if value is None else value.reshape(-1, *[1] * (ndim - 2))
 
 
-def update_running(name: str, running: Tensor, now: np.ndarray, momentum: float) -> None:
-    """running = (1 - momentum) running + momentum now, in place."""
+def update_running(running: Tensor, now: np.ndarray, momentum: float) -> None:
+    """running = (1 - momentum) running + momentum now, in place, rounded once."""
     old = running.array.astype(np.float64)
-    write(name, running, ((1 - momentum) * old + momentum * now.reshape(old.shape)).astype(running.array.dtype))
+    running.array[...] = (1 - momentum) * old + momentum * now.reshape(old.shape)
+    bump_version(running)
 
 
 @function(torch="nn.functional.batch_norm")
@@ -260,8 +254,8 @@ def batch_norm(
     z, mean, var = BATCH(x, w, b, dims=dims, eps=eps)
     if running_mean is not None:
         n = count(shape, dims)
-        update_running("batch_norm", running_mean, mean.array, momentum)
-        update_running("batch_norm", running_var, var.array.astype(np.float64) * (n / (n - 1)), momentum)
+        update_running(running_mean, mean.array, momentum)
+        update_running(running_var, var.array.astype(np.float64) * (n / (n - 1)), momentum)
     return cast(z, dtype=input.array.dtype)
 
 
@@ -296,9 +290,9 @@ def instance_norm(
     z, mean, var = INSTANCE(x, per_channel(w, len(shape)), per_channel(b, len(shape)), dims=dims, eps=eps)
     n = count(shape, dims)
     if running_mean is not None:
-        update_running("instance_norm", running_mean, mean_over(mean.array, (0,)), momentum)
+        update_running(running_mean, mean_over(mean.array, (0,)), momentum)
     if running_var is not None:
-        update_running("instance_norm", running_var, mean_over(var.array, (0,)) * (n / (n - 1)), momentum)
+        update_running(running_var, mean_over(var.array, (0,)) * (n / (n - 1)), momentum)
     return cast(z, dtype=input.array.dtype)
 
 

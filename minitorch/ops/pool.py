@@ -386,8 +386,8 @@ def pool_norm(n, average, largest, input, norm_type, kernel_size, stride, ceil_m
         return -largest(-input.abs(), kernel_size, stride, 0, 1, ceil_mode)
     count = prod(amounts(f"lp_pool{n}d", "kernel_size", kernel_size, n))
     mean = average(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
-    # relu makes the gradient of a window of zeros 0 where the root's would be nan.
-    return (mean.sign() * mean.abs().relu() * count).pow(1.0 / norm_type)
+    # A window of zeros gets the gradient 0, where the root's would be infinite.
+    return (mean.masked_fill(mean == 0, 0.0) * count).pow(1.0 / norm_type)
 
 
 @function(torch="nn.functional.lp_pool1d")

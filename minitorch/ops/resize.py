@@ -29,7 +29,8 @@ from ..core.op import function
 from ..core.tensor import Tensor
 from ..dtypes import NUMPY_HALF
 from .adaptive_pool import adaptive_mean
-from .convert import clone
+from .convert import cast, copied
+from .half import widened
 from .resample import resample
 
 # Which pixels, with which weights: each function gives (index, weight), both (n_out, taps).
@@ -228,11 +229,11 @@ def interpolate(
         return input.clone()
     real = np.float32 if input.array.dtype in (*NUMPY_HALF, np.uint8) else input.array.dtype.type
     taps = (ANTIALIASED if antialias else TAPS)[mode]
-    out = input
+    (out,) = widened(input)
     for dim in reversed(range(2, input.array.ndim)):
         index, weight = taps(input.array.shape[dim], sizes[dim - 2], factors[dim - 2], bool(align_corners), real)
         out = resample(out, dim=dim, index=index, weight=weight)
-    return out
+    return cast(out, dtype=input.array.dtype)
 
 
 def deprecated(name: str) -> None:
@@ -287,7 +288,7 @@ def pixel_shuffle(input, upscale_factor: int) -> Tensor:
         )
     n = len(lead)
     blocks = input.reshape(*lead, channels // (r * r), r, r, height, width)
-    blocks = clone(blocks.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2), memory_format="contiguous")
+    blocks = copied(blocks.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2), order="C")
     return blocks.reshape(*lead, channels // (r * r), height * r, width * r)
 
 
@@ -302,7 +303,7 @@ def pixel_unshuffle(input, downscale_factor: int) -> Tensor:
             raise RuntimeError(f"pixel_unshuffle expects {name} to be divisible by downscale_factor, got {n} and {r}")
     n = len(lead)
     blocks = input.reshape(*lead, channels, height // r, r, width // r, r)
-    blocks = clone(blocks.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3), memory_format="contiguous")
+    blocks = copied(blocks.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3), order="C")
     return blocks.reshape(*lead, channels * r * r, height // r, width // r)
 
 

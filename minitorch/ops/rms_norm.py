@@ -15,7 +15,8 @@ from ..core.op import GENERAL, SAME, function, op
 from ..core.tensor import Tensor
 from ..dtypes import finfo
 from .convert import cast
-from .norm import check_floats, last_dims, mean_over, widened
+from .half import widened
+from .norm import check_floats, last_dims, mean_over
 from .pad import constant_pad
 from .pool import avg_pool2d
 
