@@ -39,7 +39,13 @@ OF_ONE = {
     "flip": lambda lib, x: (x.flip(0), x.flip((0, 2)), lib.flip(x, []), x.fliplr(), x.flipud()),
     "roll": lambda lib, x: (x.roll(5), x.roll((1, -2), (0, 2)), x.roll((1, 2), (2, 2))),
     "rot90": lambda lib, x: tuple([x.rot90(k, (0, 2)) for k in range(-1, 5)]),
-    "repeat": lambda lib, x: (x.repeat(1, 2, 3), x.repeat(2, 1, 3, 1), x.repeat(0, 1, 1), x.tile(2), x.tile((2, 1, 1, 2))),
+    "repeat": lambda lib, x: (
+        x.repeat(1, 2, 3),
+        x.repeat(2, 1, 3, 1),
+        x.repeat(0, 1, 1),
+        x.tile(2),
+        x.tile((2, 1, 1, 2)),
+    ),
     "repeat_interleave": lambda lib, x: (
         x.repeat_interleave(2),
         x.repeat_interleave(3, 1),
@@ -55,7 +61,9 @@ OF_ONE = {
     "block_diag": lambda lib, x: lib.block_diag(x[0], x[0, 0], x[1, 0, 0], x[0].T),
     "combinations": lambda lib, x: (lib.combinations(x[0, 0]), lib.combinations(x[0, 0], 3, True)),
     "cartesian_prod": lambda lib, x: (lib.cartesian_prod(x[0, 0], x[1, 0]), lib.cartesian_prod(x[0, 0])),
-    "atleast": lambda lib, x: lib.atleast_1d(x[0, 0, 0], x) + lib.atleast_2d([x[0, 0, 0], x[0, 0]]) + lib.atleast_3d(x, x[0]),
+    "atleast": lambda lib, x: (
+        lib.atleast_1d(x[0, 0, 0], x) + lib.atleast_2d([x[0, 0, 0], x[0, 0]]) + lib.atleast_3d(x, x[0])
+    ),
     "scattered parts": lambda lib, x: (
         x.select_scatter(x[:, :, 0] * 3, 2, 1),
         x.slice_scatter(x[:, :, :2], 2, 0, 4, 2),
@@ -95,7 +103,14 @@ EMPTY = {
     "reshape": lambda lib, x: (x.reshape(3, 0), x.reshape(3, -1), x.view(0), x.flatten(), x.ravel()),
     "parts": lambda lib, x: (x.unfold(1, 2, 1), x.diagonal(), x.narrow(0, 0, 0), x.diag()),
     "split": lambda lib, x: x.split(2) + x.chunk(2) + x.unbind(1) + x.unbind(0) + x.tensor_split(2),
-    "rearranged": lambda lib, x: (x.flip(0), x.roll(1, 0), x.repeat(2, 2), x.tril(), x.rot90(), x.repeat_interleave(2, 0)),
+    "rearranged": lambda lib, x: (
+        x.flip(0),
+        x.roll(1, 0),
+        x.repeat(2, 2),
+        x.tril(),
+        x.rot90(),
+        x.repeat_interleave(2, 0),
+    ),
     "joined": lambda lib, x: (lib.cat([x, x], 1), lib.stack([x, x]), x.expand(4, 0, 3), x.squeeze(0), x.unsqueeze(1)),
 }
 
@@ -106,9 +121,30 @@ def test_without_elements(name):
 
 
 SINGLE = {
-    "reshape": lambda lib, x: (x.reshape(1, 1), x.view(()), x.flatten(), x.ravel(), x.squeeze(), x.squeeze(0), x.unsqueeze(0)),
-    "expand": lambda lib, x: (x.expand(()), x.expand(2, 3), x.expand_as(lib.zeros(1, 2)), x.transpose(0, -1), x.permute(())),
-    "rearranged": lambda lib, x: (x.flip([]), x.roll(1), x.repeat(()), x.repeat(2, 1), x.tile(3), x.repeat_interleave(2)),
+    "reshape": lambda lib, x: (
+        x.reshape(1, 1),
+        x.view(()),
+        x.flatten(),
+        x.ravel(),
+        x.squeeze(),
+        x.squeeze(0),
+        x.unsqueeze(0),
+    ),
+    "expand": lambda lib, x: (
+        x.expand(()),
+        x.expand(2, 3),
+        x.expand_as(lib.zeros(1, 2)),
+        x.transpose(0, -1),
+        x.permute(()),
+    ),
+    "rearranged": lambda lib, x: (
+        x.flip([]),
+        x.roll(1),
+        x.repeat(()),
+        x.repeat(2, 1),
+        x.tile(3),
+        x.repeat_interleave(2),
+    ),
     "parts": lambda lib, x: (x.unfold(0, 1, 1), x.diagflat(1), lib.stack([x, x]), lib.hstack([x, x]), lib.dstack([x])),
 }
 

@@ -51,7 +51,7 @@ def take_at(input, *indices):
     used = _integers(indices)
     if len(used) == 1 and indices[used[0]].dtype.kind == "i" and input.flags.c_contiguous:
         return input.take(indices[used[0]], used[0])
-    return np.ascontiguousarray(input[_key(indices)])
+    return np.asarray(input[_key(indices)], order="C")
 
 
 @op(

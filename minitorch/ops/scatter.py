@@ -409,8 +409,8 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
 @function(torch="unravel_index")
 def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, ...]:
     """The index along each dimension of a tensor of this shape, for flat places."""
-    if not isinstance(indices, Tensor) or indices.array.dtype.kind != "i":
-        raise ValueError(f"unravel_index(): expected integer `indices`, got {getattr(indices, 'dtype', type(indices))}")
+    if not isinstance(indices, Tensor) or indices.array.dtype.kind not in "iu":
+        raise TypeError(f"unravel_index(): expected integer `indices`, got {getattr(indices, 'dtype', type(indices))}")
     shape = (shape,) if isinstance(shape, int) else tuple([as_int(n, "size") for n in shape])
     if any(n < 0 for n in shape):
         raise ValueError(f"unravel_index(): `shape` cannot have negative values, got {shape}")

@@ -118,6 +118,7 @@ def scatter_reduce(
 
     include_self: whether the input's own elements take part where something is scattered. Errors as `gather`.
     """
+    reduce = {"max": "amax", "min": "amin"}.get(reduce, reduce)
     if reduce not in COMBINE:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     shape = input.array.shape
