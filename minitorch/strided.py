@@ -12,9 +12,13 @@ import numpy as np
 
 def storage_base(array: np.ndarray) -> np.ndarray:
     """The array that owns the memory which `array` views."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
+    while True:
+        base = array.base
+        if not isinstance(base, np.ndarray):
+            base = getattr(base, "base", None)  # NumPy's as_strided puts an object between the two
+        if not isinstance(base, np.ndarray):
+            return array
+        array = base
 
 
 def address(array: np.ndarray) -> int:

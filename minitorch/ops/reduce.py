@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from ..core.op import KEEP, LINEAR, SAME, SUM, VIEW, function, op
 from ..core.tensor import Tensor
 from ..dtypes import as_numpy_dtype
 from ..shapes import normalize_dim, normalize_dims, reduced_shape
+from ..strided import strided
 from .comparison import isnan
 from .convert import cast, to_dtype
 
@@ -118,17 +118,13 @@ def _cascade(array: np.ndarray, axis: int) -> np.ndarray:
 def spread(input, *, size, dim, keepdim):
     """A reduced tensor repeated (by stride 0) along the dimensions of `size` that were reduced away."""
     if not input.ndim:
-        if input.flags.c_contiguous and input.dtype.kind == "f":
-            return np.ndarray(size, input.dtype, input, 0, (0,) * len(size))
-        return as_strided(input, size, (0,) * len(size))
+        return strided(input, size, (0,) * len(size))
     given = iter(input.strides)
     if keepdim:
-        strides = tuple([0 if d in dim else s for d, s in enumerate(given)])
+        steps = [0 if d in dim else s for d, s in enumerate(given)]
     else:
-        strides = tuple([0 if d in dim else next(given) for d in range(len(size))])
-    if input.flags.c_contiguous and input.dtype.kind == "f":
-        return np.ndarray(size, input.dtype, input, 0, strides)
-    return as_strided(input, size, strides)
+        steps = [0 if d in dim else next(given) for d in range(len(size))]
+    return strided(input, size, tuple(steps))
 
 
 @op(

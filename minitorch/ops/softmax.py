@@ -1,7 +1,7 @@
 """Softmax and its logarithm, logsumexp, and their kin.
 
-softmax and log_softmax are fused: a forward and a backward kernel each. The composite of the backward, in Tensor
-operations, is what higher derivatives go through.
+softmax and log_softmax are fused: a forward and a backward kernel each. The backward is linear in the gradient, so its
+own rules are made of it and of a few sums; `composite` says in Tensor operations what its kernel computes.
 """
 
 from __future__ import annotations
@@ -46,11 +46,26 @@ def softmax(input, *, dim):
     return powers
 
 
+def _sum_along(x: Tensor, dim: int) -> Tensor:
+    return sum_dims(x, dim=(dim,) if x.array.ndim else (), keepdim=True)
+
+
 def _softmax_backward(grad, output, *, dim):
-    return (grad - sum_dims(grad * output, dim=(dim,) if grad.array.ndim else (), keepdim=True)) * output
+    return (grad - _sum_along(grad * output, dim)) * output
 
 
-@op(GENERAL, dtype=SAME, composite=_softmax_backward, backward_name="SoftmaxBackwardDataBackward0")
+@op(
+    GENERAL,
+    dtype=SAME,
+    vjp=dict(
+        grad=lambda g, output, dim: softmax_backward(g, output, dim=dim),
+        output=lambda g, grad, output, dim: (
+            g * (grad - _sum_along(grad * output, dim)) - grad * _sum_along(g * output, dim)
+        ),
+    ),
+    composite=_softmax_backward,
+    backward_name="SoftmaxBackwardDataBackward0",
+)
 def softmax_backward(grad, output, *, dim):
     """x' = z (g - sum_j g_j z_j)"""
     # Where one z is near 1 the sum is near its g, and their difference is exact.
@@ -76,10 +91,19 @@ def log_softmax(input, *, dim):
 
 
 def _log_softmax_backward(grad, output, *, dim):
-    return grad - output.exp() * sum_dims(grad, dim=(dim,) if grad.array.ndim else (), keepdim=True)
+    return grad - output.exp() * _sum_along(grad, dim)
 
 
-@op(GENERAL, dtype=SAME, composite=_log_softmax_backward, backward_name="LogSoftmaxBackwardDataBackward0")
+@op(
+    GENERAL,
+    dtype=SAME,
+    vjp=dict(
+        grad=lambda g, output, dim: g - _sum_along(g * output.exp(), dim),
+        output=lambda g, grad, output, dim: -g * output.exp() * _sum_along(grad, dim),
+    ),
+    composite=_log_softmax_backward,
+    backward_name="LogSoftmaxBackwardDataBackward0",
+)
 def log_softmax_backward(grad, output, *, dim):
     """x' = g - e^z sum_j g_j"""
     return grad - np.exp(output) * add_reduce(grad, (dim,) if grad.ndim else (), True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.op import GENERAL, KEEP, SAME, function, op
 from ..core.tensor import Tensor, wrap
+from ..dtypes import get_default_dtype
 from ..shapes import normalize_dim
 from .convert import to_dtype
 from .reduce import sum
@@ -52,7 +53,7 @@ def cov(
     _checked_weights("fweights", fweights, observations, floating=False)
     _checked_weights("aweights", aweights, observations, floating=True)
     if input.array.dtype.kind in "iu":
-        rows = to_dtype(rows, float)
+        rows = to_dtype(rows, get_default_dtype())
     weights = fweights if aweights is None else aweights if fweights is None else fweights * aweights
     if weights is None:
         total, mean = observations, sum(rows, 1, True) / observations if observations else rows
