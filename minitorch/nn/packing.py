@@ -20,7 +20,7 @@ from ..ops.data import tensor
 from ..ops.join import cat, stack
 from . import functional as F
 
-_Fields = namedtuple("PackedSequence", ["data", "batch_sizes", "sorted_indices", "unsorted_indices"])
+_Fields = namedtuple("_Fields", ["data", "batch_sizes", "sorted_indices", "unsorted_indices"])
 
 
 class PackedSequence(_Fields):
@@ -95,13 +95,12 @@ def pack_padded_sequence(
 
     enforce_sorted: the lengths must already fall; with False, the batch is sorted, and sorted back when unpacked.
     """
-    if not isinstance(lengths, Tensor):
-        lengths = tensor(lengths, dtype=int64)
-    lengths, sorted_indices = lengths.to(dtype=int64), None
+    counts = lengths.to(dtype=int64) if isinstance(lengths, Tensor) else tensor(lengths, dtype=int64)
+    sorted_indices = None
     if not enforce_sorted:
-        lengths, sorted_indices = lengths.sort(descending=True)
+        counts, sorted_indices = counts.sort(descending=True)
         input = input.index_select(0 if batch_first else 1, sorted_indices)
-    data, batch_sizes = _pack(input.transpose(0, 1) if batch_first else input, lengths.tolist())
+    data, batch_sizes = _pack(input.transpose(0, 1) if batch_first else input, counts.tolist())
     return PackedSequence(data, batch_sizes, sorted_indices, None)
 
 
@@ -163,12 +162,12 @@ def pad_sequence(
         )
     if padding_side not in ("left", "right"):
         raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
-    sequences = tuple(sequences)
-    if not sequences:
+    given = tuple(sequences)
+    if not given:
         raise RuntimeError("received an empty list of sequences")
-    longest = max(sequence.size(0) for sequence in sequences)
+    longest = max(sequence.size(0) for sequence in given)
     padded = []
-    for sequence in sequences:
+    for sequence in given:
         missing = longest - sequence.size(0)
         amounts = (0, 0) * (sequence.ndim - 1) + ((0, missing) if padding_side == "right" else (missing, 0))
         padded.append(F.pad(sequence, amounts, "constant", padding_value) if missing else sequence)

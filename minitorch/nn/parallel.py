@@ -12,7 +12,7 @@ class DataParallel(Module):
         super().__init__()
         self.module = module
         self.dim = dim
-        self.device_ids = []
+        self.device_ids: list[int] = []
         self.output_device = output_device
 
     def forward(self, *inputs, **kwargs):

@@ -33,8 +33,8 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
             # A user's own tensor type stays what it is and is only marked.
             marked = data.detach().requires_grad_(requires_grad)
             if type(marked) is type(data):
-                marked._is_param = True
-                return marked
+                marked.__dict__["_is_param"] = True
+                return marked  # type: ignore[return-value]
         return wrap_as(cls, data.array).requires_grad_(requires_grad)
 
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True):
@@ -53,7 +53,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
 def _rebuild_parameter(array: np.ndarray, requires_grad: bool, attributes: dict) -> Parameter:
     parameter = wrap_as(Parameter, array).requires_grad_(requires_grad)
     parameter.__dict__.update(attributes)
-    return parameter
+    return parameter  # type: ignore[return-value]
 
 
 class _BufferMeta(type):
@@ -77,20 +77,20 @@ class Buffer(Tensor, metaclass=_BufferMeta):
         if data is None:
             data = wrap_as(Tensor, np.empty(0, get_default_dtype().numpy))
         buffer = data.detach().requires_grad_(data.requires_grad)
-        buffer.persistent = persistent
-        buffer._is_buffer = True
+        buffer.__dict__.update(persistent=persistent, _is_buffer=True)
         return buffer
 
 
-class UninitializedTensorMixin:
+class UninitializedTensorMixin(Tensor):
     """What parameters and buffers whose shape is not known yet have in common."""
 
     __slots__ = ()
+    cls_to_become: type[Tensor]
 
     def materialize(self, shape, device=None, dtype=None) -> None:
         """Become an ordinary parameter (or buffer) of this shape, uninitialised, in place."""
         dtype = self.array.dtype if dtype is None else as_numpy_dtype(dtype)
-        self.__class__ = self.cls_to_become
+        self.__class__ = self.cls_to_become  # type: ignore[assignment]
         self.data = wrap_as(Tensor, np.empty(tuple(shape), dtype))
 
     @property
@@ -145,8 +145,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):
     def __new__(cls, requires_grad: bool = False, device=None, dtype=None, persistent: bool = True):
         array = np.empty(0, as_numpy_dtype(get_default_dtype() if dtype is None else dtype))
         buffer = wrap_as(cls, array).requires_grad_(requires_grad)
-        buffer.persistent = persistent
-        buffer._is_buffer = True
+        buffer.__dict__.update(persistent=persistent, _is_buffer=True)
         return buffer
 
     def __init__(self, requires_grad: bool = False, device=None, dtype=None, persistent: bool = True):

@@ -143,7 +143,7 @@ class LBFGS(Optimizer):
             old_stps.append(s)
             ro.append(1.0 / ys)
             state["H_diag"] = ys / y.dot(y)
-        alphas = [None] * len(old_dirs)
+        alphas: dict[int, Tensor] = {}
         q = -gradient
         for i in range(len(old_dirs) - 1, -1, -1):
             alphas[i] = old_stps[i].dot(q) * ro[i]
@@ -152,7 +152,7 @@ class LBFGS(Optimizer):
         for i in range(len(old_dirs)):
             beta = old_dirs[i].dot(r) * ro[i]
             r.add_(old_stps[i], alpha=(alphas[i] - beta).item())
-        state["al"] = alphas + [None] * (history_size - len(alphas))
+        state["al"] = [alphas.get(i) for i in range(history_size)]
         return r
 
     def _search(

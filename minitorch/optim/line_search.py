@@ -51,19 +51,19 @@ def strong_wolfe(
 
     at(t): loss and gradient; f, g, slope: those at 0. Returns (loss, gradient, t, number of evaluations).
     """
-    slope = float(slope)
+    slope_at_start = float(slope)
     largest = float(direction.abs().max())
-    start = _Point(0, f, g, slope)
+    start = _Point(0, f, g, slope_at_start)
 
     def evaluate(step: float) -> _Point:
         value, gradient = at(step)
         return _Point(step, value, gradient, float(gradient.dot(direction)))
 
     def too_high(point: _Point) -> bool:
-        return point.f > f + c1 * point.t * slope
+        return point.f > f + c1 * point.t * slope_at_start
 
     def flat_enough(point: _Point) -> bool:
-        return abs(point.slope) <= -c2 * slope
+        return abs(point.slope) <= -c2 * slope_at_start
 
     # Go on until the minimum is bracketed.
     previous, point = start, evaluate(t)

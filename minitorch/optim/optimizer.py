@@ -66,7 +66,7 @@ def with_step_hooks(step: Callable) -> Callable:
             hook(self, args, kwargs)
         return loss
 
-    wrapper.hooked = True
+    wrapper.hooked = True  # type: ignore[attr-defined]
     return wrapper
 
 
@@ -76,6 +76,13 @@ class Optimizer:
     params: an iterable of tensors, of (name, tensor) pairs, or of dictionaries {"params": ..., option: value}, one for
     each group. defaults: the options that a group does not give.
     """
+
+    _optimizer_step_pre_hooks: OrderedDict
+    _optimizer_step_post_hooks: OrderedDict
+    _optimizer_state_dict_pre_hooks: OrderedDict
+    _optimizer_state_dict_post_hooks: OrderedDict
+    _optimizer_load_state_dict_pre_hooks: OrderedDict
+    _optimizer_load_state_dict_post_hooks: OrderedDict
 
     def __init__(self, params: Iterable, defaults: dict) -> None:
         self.defaults = defaults
@@ -96,19 +103,12 @@ class Optimizer:
             self.add_param_group(group)
 
     def _make_hook_tables(self) -> None:
-        for table in (
-            "_optimizer_step_pre_hooks",
-            "_optimizer_step_post_hooks",
-            "_optimizer_state_dict_pre_hooks",
-            "_optimizer_state_dict_post_hooks",
-            "_optimizer_load_state_dict_pre_hooks",
-            "_optimizer_load_state_dict_post_hooks",
-        ):
-            self.__dict__.setdefault(table, OrderedDict())
+        for name in Optimizer.__annotations__:
+            self.__dict__.setdefault(name, OrderedDict())
         # Once for each class, so that a program may also replace `step` of one optimizer.
         cls = type(self)
         if not getattr(cls.step, "hooked", False):
-            cls.step = with_step_hooks(cls.step)
+            cls.step = with_step_hooks(cls.step)  # type: ignore[method-assign]
 
     def __getstate__(self) -> dict:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
@@ -283,7 +283,7 @@ def _cast(parameter: Tensor, value, key=None):
     if isinstance(value, dict):
         return {name: _cast(parameter, v, name) for name, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return type(value)(_cast(parameter, v) for v in value)
+        return type(value)(_cast(parameter, v) for v in value)  # type: ignore[call-arg]
     return value
 
 
@@ -323,9 +323,10 @@ class PerParameter(Optimizer):
         if p.array.dtype in NUMPY_HALF:
             wide = [None if a is None else a.astype(np.float32) for a in arrays]
             type(self).rule(*wide, **options)
-            for i, array in enumerate(arrays):
-                if array is not None and i != 1:
-                    np.copyto(array, wide[i], casting="unsafe")
+            # All but the gradient.
+            for array, result in zip(arrays[:1] + arrays[2:], wide[:1] + wide[2:], strict=True):
+                if array is not None and result is not None:
+                    np.copyto(array, result, casting="unsafe")
         else:
             type(self).rule(*arrays, **options)
         bump_version(p)

@@ -318,14 +318,18 @@ class Softplus(Module):
         return f"beta={self.beta}, threshold={self.threshold}"
 
 
-class GLU(_AlongDim):
+class GLU(Module):
     """a * sigmoid(b), where a and b are the two halves of the input along dim. Dauphin et al. (2016)."""
 
     def __init__(self, dim: int = -1) -> None:
-        super().__init__(dim)
+        super().__init__()
+        self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
         return F.glu(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
 
 
 class Softmin(_AlongDim):

@@ -29,6 +29,9 @@ class Container(Module):
 class _ModuleSequence(Module):
     """What Sequential and ModuleList share (abstract): modules counted 0, 1, 2, ..."""
 
+    def __getitem__(self, index: int | slice):
+        raise NotImplementedError
+
     def __len__(self) -> int:
         return len(self._modules)
 
@@ -232,7 +235,7 @@ class ModuleDict(Module):
             self[name] = module
 
 
-def pairs(owner: str, source, mapping_types: tuple) -> Iterable[tuple]:
+def pairs(owner: str, source, mapping_types: tuple) -> list:
     """The (key, value) pairs of a mapping or of an iterable of pairs. TypeError or ValueError for anything else."""
     if isinstance(source, mapping_types):
         return list(source.items())
@@ -240,10 +243,11 @@ def pairs(owner: str, source, mapping_types: tuple) -> Iterable[tuple]:
         raise TypeError(
             f"{owner}.update should be called with an iterable of key/value pairs, but got {type(source).__name__}"
         )
-    source = list(source)
+    found = []
     for i, pair in enumerate(source):
         if not isinstance(pair, Iterable):
             raise TypeError(f"{owner} update sequence element #{i} should be Iterable; is {type(pair).__name__}")
-        if len(pair) != 2:
-            raise ValueError(f"{owner} update sequence element #{i} has length {len(pair)}; 2 is required")
-    return source
+        found.append(tuple(pair))
+        if len(found[i]) != 2:
+            raise ValueError(f"{owner} update sequence element #{i} has length {len(found[i])}; 2 is required")
+    return found

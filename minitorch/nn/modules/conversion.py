@@ -8,16 +8,18 @@ from ...core.state import no_grad
 from ...core.tensor import Tensor
 from ...dtypes import bfloat16, float16, float32, float64
 from ...dtypes import dtype as DType
+from .tables import Tables
 
 
-class Conversion:
+class Conversion(Tables):
     """The part of a Module that converts its tensors (abstract: `Module` supplies the tables)."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True):
         """Replace the values of all parameters, their gradients and the buffers by `fn` of them."""
         if recurse:
-            for module in self.children():
-                module._apply(fn)
+            for module in self._modules.values():
+                if module is not None:
+                    module._apply(fn)
         with no_grad():
             for parameter in self._parameters.values():
                 if parameter is None:

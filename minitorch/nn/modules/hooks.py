@@ -15,6 +15,7 @@ from ...autograd import Function
 from ...core.node import RemovableHandle as _Handle
 from ...core.state import is_grad_enabled
 from ...core.tensor import Tensor
+from .tables import Tables
 
 
 class RemovableHandle(_Handle):
@@ -30,7 +31,7 @@ class RemovableHandle(_Handle):
             table.pop(self.id, None)
 
 
-def register(table: dict, hook, *, prepend: bool = False, options: tuple = ()) -> RemovableHandle:
+def register(table: OrderedDict, hook, *, prepend: bool = False, options: tuple = ()) -> RemovableHandle:
     """Put `hook` into an ordered table. options: (table, whether this hook has the option) pairs."""
     handle = RemovableHandle(table, *[option_table for option_table, _ in options])
     table[handle.id] = hook
@@ -45,16 +46,16 @@ def register(table: dict, hook, *, prepend: bool = False, options: tuple = ()) -
 class GlobalHooks:
     """Hooks that run for every module of the process."""
 
-    forward_pre = OrderedDict()
-    forward = OrderedDict()
-    forward_with_kwargs = OrderedDict()
-    forward_always_called = OrderedDict()
-    backward_pre = OrderedDict()
-    backward = OrderedDict()
-    full_backward = OrderedDict()
-    parameter = OrderedDict()
-    buffer = OrderedDict()
-    module = OrderedDict()
+    forward_pre: OrderedDict = OrderedDict()
+    forward: OrderedDict = OrderedDict()
+    forward_with_kwargs: OrderedDict = OrderedDict()
+    forward_always_called: OrderedDict = OrderedDict()
+    backward_pre: OrderedDict = OrderedDict()
+    backward: OrderedDict = OrderedDict()
+    full_backward: OrderedDict = OrderedDict()
+    parameter: OrderedDict = OrderedDict()
+    buffer: OrderedDict = OrderedDict()
+    module: OrderedDict = OrderedDict()
 
 
 def register_module_forward_pre_hook(hook) -> RemovableHandle:
@@ -144,7 +145,7 @@ class BackwardHook:
 
     def __init__(self, module, hooks: list, pre_hooks: list):
         self.module, self.hooks, self.pre_hooks = module, hooks, pre_hooks
-        self.grad_outputs = None
+        self.grad_outputs: tuple | None = None
         self.inputs_differentiable = False
 
     def around_inputs(self, args: tuple) -> tuple:
@@ -320,7 +321,7 @@ _OLD_AND_NEW_HOOKS = (
 )
 
 
-class HookRegistration:
+class HookRegistration(Tables):
     """The part of a Module that takes hooks (abstract: `Module` supplies the tables)."""
 
     def register_forward_pre_hook(self, hook, *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from ...core.state import no_grad
 from ..parameter import is_lazy
+from .hooks import HookRegistration
+from .state import StateDict
 
 
-class LazyModuleMixin:
+class LazyModuleMixin(StateDict, HookRegistration):
     """Put before a Module class whose parameters may be uninitialised (abstract).
 
     The first call runs `initialize_parameters` on the arguments of `forward`, then the module becomes an ordinary one
     (its class changes to `cls_to_become`). Loading a state_dict also makes the parameters.
     """
 
-    cls_to_become = None
+    cls_to_become: type | None = None
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -43,7 +45,7 @@ class LazyModuleMixin:
     def _infer_parameters(self, module, args: tuple, kwargs: dict | None = None) -> None:
         module.initialize_parameters(*args, **(kwargs or {}))
         if module.has_uninitialized_params():
-            raise RuntimeError(f"module {self._get_name()} has not been fully initialized")
+            raise RuntimeError(f"module {type(self).__name__} has not been fully initialized")
         module._initialize_hook.remove()
         module._load_hook.remove()
         del module._initialize_hook, module._load_hook

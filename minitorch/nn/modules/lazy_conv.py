@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ...core.tensor import Tensor
 from ..parameter import UninitializedParameter
-from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, _ConvNd
 from .lazy import LazyModuleMixin
 
 
-class _LazyConv(LazyModuleMixin):
+class _LazyConv(LazyModuleMixin, _ConvNd):
     """A convolution that learns in_channels from its first input (abstract)."""
+
+    ndim: int
 
     def __init__(
         self, out_channels: int, kernel_size, *args, bias: bool = True, device=None, dtype=None, **kwargs
@@ -40,9 +42,9 @@ class _LazyConv(LazyModuleMixin):
             channels = (self.out_channels, self.in_channels // self.groups)
             if self.transposed:
                 channels = (self.in_channels, self.out_channels // self.groups)
-            self.weight.materialize((*channels, *self.kernel_size))
+            self.weight.materialize((*channels, *self.kernel_size))  # type: ignore[attr-defined]
             if self.bias is not None:
-                self.bias.materialize((self.out_channels,))
+                self.bias.materialize((self.out_channels,))  # type: ignore[attr-defined]
             self.reset_parameters()
 
 

@@ -123,9 +123,9 @@ class LazyLinear(LazyModuleMixin, Linear):
         """Make the parameters for this first input."""
         if self.has_uninitialized_params():
             self.in_features = input.shape[-1]
-            self.weight.materialize((self.out_features, self.in_features))
+            self.weight.materialize((self.out_features, self.in_features))  # type: ignore[attr-defined]
             if self.bias is not None:
-                self.bias.materialize((self.out_features,))
+                self.bias.materialize((self.out_features,))  # type: ignore[attr-defined]
             self.reset_parameters()
         # Loading a state_dict makes the parameters, but does not say this number.
         if self.in_features == 0:

@@ -8,8 +8,8 @@ methods that follow walk these three tables.
 from __future__ import annotations
 
 import textwrap
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from ...core.tensor import Tensor
 from ..parameter import Buffer, Parameter
@@ -29,6 +29,7 @@ from .hooks import (
     register_module_parameter_registration_hook,
 )
 from .state import StateDict
+from .tables import fresh_tables
 
 __all__ = [
     "Module",
@@ -43,28 +44,6 @@ __all__ = [
 ]
 
 
-def _fresh_tables() -> dict:
-    return dict(
-        training=True,
-        _parameters={},
-        _buffers={},
-        _non_persistent_buffers_set=set(),
-        _backward_pre_hooks=OrderedDict(),
-        _backward_hooks=OrderedDict(),
-        _is_full_backward_hook=None,
-        _forward_hooks=OrderedDict(),
-        _forward_hooks_with_kwargs=OrderedDict(),
-        _forward_hooks_always_called=OrderedDict(),
-        _forward_pre_hooks=OrderedDict(),
-        _forward_pre_hooks_with_kwargs=OrderedDict(),
-        _state_dict_hooks=OrderedDict(),
-        _state_dict_pre_hooks=OrderedDict(),
-        _load_state_dict_pre_hooks=OrderedDict(),
-        _load_state_dict_post_hooks=OrderedDict(),
-        _modules={},
-    )
-
-
 def type_name(value) -> str:
     """The name of a value's type, as it is written in error messages."""
     if isinstance(value, Tensor):
@@ -76,7 +55,6 @@ def type_name(value) -> str:
 class Module(StateDict, Conversion, HookRegistration):
     """The base class of all networks and layers. Subclasses call `super().__init__()` and define `forward`."""
 
-    training: bool
     # Whether to go on to the next class's `__init__` with the arguments (for multiple inheritance).
     call_super_init: bool = False
     dump_patches: bool = False
@@ -92,7 +70,7 @@ class Module(StateDict, Conversion, HookRegistration):
                     f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given"
                 )
         # Straight into the dictionary: __setattr__ needs these tables itself.
-        self.__dict__.update(_fresh_tables())
+        self.__dict__.update(fresh_tables())
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
@@ -155,14 +133,14 @@ class Module(StateDict, Conversion, HookRegistration):
                     "(torch.nn.Buffer, torch.Tensor or None expected)"
                 )
             if isinstance(value, Buffer):
-                self.register_buffer(name, value, value.persistent)
+                self.register_buffer(name, value, value.__dict__["persistent"])
             else:
                 self._buffers[name] = after_registration(GlobalHooks.buffer, self, name, value)
         elif isinstance(value, Buffer):
             if "_buffers" not in tables:
                 raise AttributeError("cannot assign buffer before Module.__init__() call")
             self._forget(name, tables)
-            self.register_buffer(name, value, value.persistent)
+            self.register_buffer(name, value, value.__dict__["persistent"])
         else:
             object.__setattr__(self, name, value)
 
@@ -171,7 +149,7 @@ class Module(StateDict, Conversion, HookRegistration):
             table.pop(name, None)
         self._non_persistent_buffers_set.discard(name)
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         # Python asks here only for what is not an ordinary attribute.
         tables = self.__dict__
         for table in ("_parameters", "_buffers", "_modules"):
@@ -193,7 +171,7 @@ class Module(StateDict, Conversion, HookRegistration):
 
     def __setstate__(self, state: dict) -> None:
         # State pickled by an older version may lack a table.
-        self.__dict__.update(_fresh_tables())
+        self.__dict__.update(fresh_tables())
         self.__dict__.update(state)
 
     # registration

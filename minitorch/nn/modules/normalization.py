@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 
 from ...core.tensor import Tensor
@@ -11,6 +10,10 @@ from .. import functional as F
 from .. import init
 from ..parameter import Parameter
 from .module import Module
+
+
+def _as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    return tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
 
 
 class LocalResponseNorm(Module):
@@ -46,16 +49,14 @@ class LayerNorm(Module):
         dtype=None,
     ) -> None:
         super().__init__()
-        if isinstance(normalized_shape, numbers.Integral):
-            normalized_shape = (normalized_shape,)
-        self.normalized_shape = tuple(normalized_shape)
+        self.normalized_shape = _as_shape(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         made = dict(device=device, dtype=dtype)
         weight = Parameter(empty(self.normalized_shape, **made)) if elementwise_affine else None
         self.register_parameter("weight", weight)
-        bias = Parameter(empty(self.normalized_shape, **made)) if elementwise_affine and bias else None
-        self.register_parameter("bias", bias)
+        shift = Parameter(empty(self.normalized_shape, **made)) if elementwise_affine and bias else None
+        self.register_parameter("bias", shift)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -136,9 +137,7 @@ class RMSNorm(Module):
         dtype=None,
     ) -> None:
         super().__init__()
-        if isinstance(normalized_shape, numbers.Integral):
-            normalized_shape = (normalized_shape,)
-        self.normalized_shape = tuple(normalized_shape)
+        self.normalized_shape = _as_shape(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         weight = Parameter(empty(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None

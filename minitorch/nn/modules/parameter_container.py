@@ -140,7 +140,8 @@ class ParameterDict(Module):
 
     def popitem(self) -> tuple[str, Any]:
         """Take the last (key, value) out and return it."""
-        key = next(reversed(self._keys)) if self._keys else self._keys.popitem()
+        key, _ = self._keys.popitem()
+        self._keys[key] = None  # `pop` wants to find it
         return key, self.pop(key)
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -163,7 +164,7 @@ class ParameterDict(Module):
         """The values."""
         return (self[key] for key in self._keys)
 
-    def update(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+    def update(self, parameters: Mapping[str, Any] | ParameterDict | Iterable[tuple[str, Any]]) -> None:
         """Add the values of another mapping (in its own order if it is ordered, else sorted), or of pairs."""
         found = pairs("ParameterDict", parameters, (ParameterDict, Mapping))
         if isinstance(parameters, Mapping) and not isinstance(parameters, OrderedDict):

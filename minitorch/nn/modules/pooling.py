@@ -174,63 +174,6 @@ class AvgPool3d(_AvgPoolWithDivisor):
         return self._pool(F.avg_pool3d, input)
 
 
-class _FractionalMaxPoolNd(Module):
-    """Max pooling over windows at pseudo-random places, so that sizes shrink by any ratio (abstract).
-
-    Give either output_size or output_ratio (in (0, 1)). Graham, "Fractional Max-Pooling" (2014).
-    """
-
-    ndim: int
-
-    def __init__(
-        self, kernel_size, output_size=None, output_ratio=None, return_indices: bool = False, _random_samples=None
-    ) -> None:
-        super().__init__()
-        each = _ntuple(self.ndim)
-        name = type(self).__name__
-        self.kernel_size = each(kernel_size)
-        if any(k <= 0 for k in self.kernel_size):
-            raise ValueError(f"kernel_size must be greater than zero, but got {kernel_size}")
-        self.return_indices = return_indices
-        self.register_buffer("_random_samples", _random_samples)
-        self.output_size = None if output_size is None else each(output_size)
-        self.output_ratio = None if output_ratio is None else each(output_ratio)
-        if output_size is None and output_ratio is None:
-            raise ValueError(f"{name} requires specifying either an output size, or a pooling ratio")
-        if output_size is not None and output_ratio is not None:
-            raise ValueError("only one of output_size and output_ratio may be specified")
-        if self.output_ratio is not None and not all(0 < ratio < 1 for ratio in self.output_ratio):
-            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
-
-    def _pool(self, function, input: Tensor):
-        return function(
-            input,
-            self.kernel_size,
-            self.output_size,
-            self.output_ratio,
-            self.return_indices,
-            _random_samples=self._random_samples,
-        )
-
-
-class FractionalMaxPool2d(_FractionalMaxPoolNd):
-    """Fractional max pooling. input: (N, C, H, W) or (C, H, W)."""
-
-    ndim = 2
-
-    def forward(self, input: Tensor):
-        return self._pool(F.fractional_max_pool2d, input)
-
-
-class FractionalMaxPool3d(_FractionalMaxPoolNd):
-    """Fractional max pooling. input: (N, C, D, H, W) or (C, D, H, W)."""
-
-    ndim = 3
-
-    def forward(self, input: Tensor):
-        return self._pool(F.fractional_max_pool3d, input)
-
-
 class _LPPoolNd(Module):
     """out = (sum over the window of |x|^p)^(1/p), with p = norm_type (abstract)."""
 

@@ -73,7 +73,7 @@ class RNNBase(Module):
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
         self.proj_size = proj_size
-        self._all_weights = []
+        self._all_weights: list[list[str]] = []
         self._make_weights(GATES[mode] * hidden_size, device, dtype)
         self.reset_parameters()
 
@@ -82,7 +82,10 @@ class RNNBase(Module):
         for layer in range(self.num_layers):
             input_size = self.input_size if layer == 0 else output_size * self._directions
             for suffix in ("", "_reverse")[: self._directions]:
-                shapes = {"weight_ih": (gate_size, input_size), "weight_hh": (gate_size, output_size)}
+                shapes: dict[str, tuple[int, ...]] = {
+                    "weight_ih": (gate_size, input_size),
+                    "weight_hh": (gate_size, output_size),
+                }
                 if self.bias:
                     shapes |= {"bias_ih": (gate_size,), "bias_hh": (gate_size,)}
                 if self.proj_size:
@@ -166,7 +169,7 @@ class RNNBase(Module):
 
     # The one difference of the LSTM, whose state is a pair.
 
-    def _first_state(self, input: Tensor, batch: int) -> Tensor:
+    def _first_state(self, input: Tensor, batch: int):
         shape = (self.num_layers * self._directions, batch, self.proj_size or self.hidden_size)
         return zeros(shape, dtype=input.dtype)
 
@@ -337,7 +340,7 @@ class LSTM(RNNBase):
         """The state with its batch in another order."""
         return hx if permutation is None else tuple(s.index_select(1, permutation) for s in hx)
 
-    def _first_state(self, input: Tensor, batch: int) -> tuple:
+    def _first_state(self, input: Tensor, batch: int):
         cell = zeros((self.num_layers * self._directions, batch, self.hidden_size), dtype=input.dtype)
         return super()._first_state(input, batch), cell
 

@@ -19,6 +19,7 @@ from ...core.state import no_grad
 from ...core.tensor import Tensor
 from ..parameter import Parameter, is_lazy
 from .hooks import RemovableHandle, register
+from .tables import Tables
 
 EXTRA_STATE = "_extra_state"
 
@@ -36,7 +37,7 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
     __str__ = __repr__
 
 
-class StateDict:
+class StateDict(Tables):
     """The part of a Module that saves and loads its state (abstract: `Module` supplies the tables)."""
 
     # Stored with the state of each module, so that a later version can tell how older ones were laid out.
@@ -110,12 +111,14 @@ class StateDict:
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        missing, unexpected, errors = [], [], []
+        missing: list[str] = []
+        unexpected: list[str] = []
+        errors: list[str] = []
         metadata = getattr(state_dict, "_metadata", None)
         # A copy, because hooks may change it.
-        state_dict = OrderedDict(state_dict)
+        copied = OrderedDict(state_dict)
         if metadata is not None:
-            state_dict._metadata = metadata
+            copied._metadata = metadata  # type: ignore[attr-defined]
 
         def load(module, local_state: Mapping, prefix: str) -> None:
             local_metadata = {} if metadata is None else metadata.get(prefix[:-1], {})
@@ -135,7 +138,7 @@ class StateDict:
                         "values, if incompatible_keys need to be modified, it should be done inplace."
                     )
 
-        load(self, state_dict, "")
+        load(self, copied, "")
         if strict:
             if unexpected:
                 errors.insert(0, f"Unexpected key(s) in state_dict: {_quoted(unexpected)}. ")

@@ -227,16 +227,16 @@ class TransformerEncoder(Module):
         output = src
         for layer in self.layers:
             output = layer(output, src_mask=mask, is_causal=is_causal, src_key_padding_mask=src_key_padding_mask)
-        if self._drops_padding(src, mask, src_key_padding_mask):
-            output = output.masked_fill(_as_padding(src_key_padding_mask).unsqueeze(-1), 0.0)
+        if src_key_padding_mask is not None and self._drops_padding(src, mask, src_key_padding_mask):
+            output = output.masked_fill(_as_padding(src_key_padding_mask).unsqueeze(-1), 0.0)  # type: ignore[arg-type]
         if self.norm is not None:
             output = self.norm(output)
         return output
 
-    def _drops_padding(self, src: Tensor, mask: Tensor | None, padding: Tensor | None) -> bool:
+    def _drops_padding(self, src: Tensor, mask: Tensor | None, padding: Tensor) -> bool:
         """Whether torch would compute this without the padded positions and return zeros there (its "fast path")."""
         layer = self.layers[0]
-        if padding is None or mask is not None or src.ndim != 3 or layer.training or not self.enable_nested_tensor:
+        if mask is not None or src.ndim != 3 or layer.training or not self.enable_nested_tensor:
             return False
         if not isinstance(layer, TransformerEncoderLayer) or layer.norm_first or not layer.self_attn.batch_first:
             return False

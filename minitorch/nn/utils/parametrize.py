@@ -13,7 +13,7 @@ Module with `forward(original...) -> tensor` and, so that the tensor can be assi
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 
 from ...core.state import no_grad
@@ -106,8 +106,8 @@ class ParametrizationList(ModuleList):
     def _originals(self) -> list[Tensor]:
         return [self.original] if self.is_tensor else [getattr(self, f"original{i}") for i in range(self.ntensors)]
 
-    def right_inverse(self, value: Tensor) -> None:
-        """Set the originals so that the result is `value`."""
+    def right_inverse(self, value) -> None:
+        """Set the originals so that the result is the tensor `value`."""
         with no_grad():
             for module in reversed(list(self)):
                 if not hasattr(module, "right_inverse"):
@@ -159,7 +159,8 @@ def _give_own_class(module: Module) -> None:
             "register the parametrizations again before loading it."
         )
 
-    cls, body = type(module), {"__getstate__": refuse_pickling}
+    cls = type(module)
+    body: dict[str, Callable] = {"__getstate__": refuse_pickling}
     if not hasattr(cls, "__deepcopy__"):
         body["__deepcopy__"] = deep_copy
     module.__class__ = type(f"Parametrized{cls.__name__}", (cls,), body)

@@ -169,7 +169,7 @@ def _watch_steps(optimizer: Optimizer) -> None:
     """Have the optimizer note that its `step` was called, for the warning about the wrong order."""
     if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
         return
-    function, owner = optimizer.step.__func__, weakref.ref(optimizer)
+    function, owner = optimizer.step.__func__, weakref.ref(optimizer)  # type: ignore[attr-defined]
 
     @functools.wraps(function)
     def step(*args, **kwargs):
@@ -177,8 +177,8 @@ def _watch_steps(optimizer: Optimizer) -> None:
         optimizer._opt_called = True
         return types.MethodType(function, optimizer)(*args, **kwargs)
 
-    step._wrapped_by_lr_sched = True
-    optimizer.step = step
+    step._wrapped_by_lr_sched = True  # type: ignore[attr-defined]
+    optimizer.step = step  # type: ignore[method-assign]
 
 
 class _LRScheduler(LRScheduler):

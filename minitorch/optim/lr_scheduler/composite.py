@@ -55,7 +55,7 @@ class ChainedScheduler(_Composite):
         self._take(optimizer or schedulers[0].optimizer, schedulers)
         self._last_lr = of_groups(self.optimizer, "lr")
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
         """Go to the next epoch."""
         for scheduler in self._schedulers:
             scheduler.step()
@@ -91,7 +91,7 @@ class SequentialLR(_Composite):
         first._initial_step()
         self._last_lr = first.get_last_lr()
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
         """Go to the next epoch."""
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)

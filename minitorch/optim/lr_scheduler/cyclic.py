@@ -62,10 +62,9 @@ class CyclicLR(_WithMomentum):
             for lr, group in zip(base_lrs, optimizer.param_groups, strict=True):
                 set_option(group, "lr", lr)
         self.max_lrs = one_per_group("max_lr", optimizer, max_lr)
-        step_size_up = float(step_size_up)
-        step_size_down = float(step_size_down) if step_size_down is not None else step_size_up
-        self.total_size = step_size_up + step_size_down
-        self.step_ratio = step_size_up / self.total_size
+        rise = float(step_size_up)
+        self.total_size = rise + (rise if step_size_down is None else float(step_size_down))
+        self.step_ratio = rise / self.total_size
         if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
             raise ValueError("mode is invalid and scale_fn is None")
         self.mode = mode

@@ -61,7 +61,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
 
-    def step(self, metrics, epoch: int | None = None) -> None:
+    def step(self, metrics, epoch: int | None = None) -> None:  # type: ignore[override]
         """Go to the next epoch, in which the measure was `metrics`."""
         current = float(metrics)
         if epoch is None:
