@@ -49,7 +49,7 @@ def causal_mask(queries: int, keys: int) -> Tensor:
     return wrap(np.tri(queries, keys, dtype=np.bool_))
 
 
-def check_attention(query, key, value, attn_mask, is_causal) -> None:
+def check_attention(query, key, value, attn_mask, is_causal, dropout_p) -> None:
     """TypeError or RuntimeError for what `scaled_dot_product_attention` cannot take."""
     for name, tensor in (("query", query), ("key", key), ("value", value)):
         if not isinstance(tensor, Tensor):
@@ -66,6 +66,8 @@ def check_attention(query, key, value, attn_mask, is_causal) -> None:
             "scaled_dot_product_attention(): Expected query (..., L, E), key (..., S, E) and value (..., S, Ev), "
             f"but got shapes {shapes}"
         )
+    if not 0 <= dropout_p <= 1:
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
     if attn_mask is None:
         return
     if is_causal:
@@ -102,7 +104,7 @@ def scaled_dot_product_attention(
     i sees keys up to i only. scale: default 1 / sqrt(E). dropout_p: applied to the weights, whatever the mode.
     enable_gqa: fewer heads of key and value than of query, each shared by several. Half types are computed in float32.
     """
-    check_attention(query, key, value, attn_mask, is_causal)
+    check_attention(query, key, value, attn_mask, is_causal, dropout_p)
     if enable_gqa:
         key, value = shared_heads(query, key, value)
     given = query.array.dtype

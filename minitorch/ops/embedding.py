@@ -76,8 +76,8 @@ def gradient_shares(index: np.ndarray, padding_idx, scale_grad_by_freq: bool) ->
     return share
 
 
-def check_indices(name: str, input, weight) -> None:
-    """TypeError, RuntimeError or IndexError for indices that are no integers or name no row."""
+def check_indices(name: str, input, weight, no_such_row: type = IndexError) -> None:
+    """TypeError or RuntimeError for what are no indices and no table; `no_such_row` for an index out of range."""
     for argument, value in (("input", input), ("weight", weight)):
         if not isinstance(value, Tensor):
             raise TypeError(f"{name}(): argument '{argument}' must be Tensor, not {type(value).__name__}")
@@ -88,7 +88,7 @@ def check_indices(name: str, input, weight) -> None:
     index = input.array
     if index.size and not (0 <= index.min() and index.max() < len(weight.array)):
         wrong = index[(index < 0) | (index >= len(weight.array))][0]
-        raise IndexError(f"{name}(): index out of range in self: {wrong} for a table of {len(weight.array)} rows")
+        raise no_such_row(f"{name}(): index out of range in self: {wrong} for a table of {len(weight.array)} rows")
 
 
 def limit_norms(weight: Tensor, index: np.ndarray, max_norm: float, norm_type: float) -> None:
@@ -207,7 +207,7 @@ def embedding_bag(
         raise NotImplementedError(
             f"embedding_bag: per_sample_weights is only supported for mode='sum' (got mode='{mode}')."
         )
-    check_indices("embedding_bag", input, weight)
+    check_indices("embedding_bag", input, weight, RuntimeError)
     padding_idx = row_number("embedding_bag", padding_idx, len(weight.array))
     index = input.array.reshape(-1)
     if max_norm is not None:
