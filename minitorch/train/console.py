@@ -12,48 +12,49 @@ from .training import Training
 
 
 @contextmanager
-def progress(training: Training, console: Any) -> Iterator[Any]:
-    """A bar per epoch with loss, accuracy and images/s; where the output is no terminal, a line per epoch instead."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def progress(training: Training, console: Any) -> Iterator[ProgressLines]:
+    """A bar for the epoch that runs, with loss, accuracy and images/s, and a line for each one that has ended.
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[numbers]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, refresh_per_second=8) as bars:
-        yield ProgressLines(training, bars, console)
+    Where the output is no terminal, only the lines.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    # In 80 columns there is room for the numbers and a short bar, and for nothing else.
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[numbers]}"))
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        yield ProgressLines(training, bars)
 
 
 class ProgressLines:
-    def __init__(self, training: Training, bars: Any, console: Any):
-        self.training, self.bars, self.console = training, bars, console
-        self.task: Any = None
+    """One bar for the epoch that runs; a line that stays for each one that has ended."""
+
+    def __init__(self, training: Training, bars: Any):
+        self.training, self.bars = training, bars
+        self.task = bars.add_task("", total=training.steps_per_epoch, numbers="")
 
     def after_step(self) -> None:
         running = self.training.running
-        if self.task is None:
-            epochs = self.training.config.epochs
-            description = f"epoch {self.training.epoch + 1:>{len(str(epochs))}}/{epochs}"
-            self.task = self.bars.add_task(description, total=self.training.steps_per_epoch, numbers="")
-        numbers = _numbers(running.mean_loss, running.accuracy, running.images_per_second)
-        self.bars.update(self.task, completed=self.training.batch, numbers=numbers)
+        self.bars.update(
+            self.task,
+            description=self._epoch(self.training.epoch + 1),
+            completed=self.training.batch,
+            numbers=_numbers(running.mean_loss, running.accuracy, running.images_per_second),
+        )
 
     def after_epoch(self) -> None:
         line = self.training.history[-1]
         numbers = _numbers(line["train_loss"], line["train_accuracy"], line["images_per_second"])
-        numbers += f"  test {100 * line['test_accuracy']:.1f} %"
-        if self.console.is_terminal:
-            self.bars.update(self.task, completed=self.training.steps_per_epoch, numbers=numbers)
-        else:
-            self.console.print(f"epoch {line['epoch']}/{self.training.config.epochs}  {numbers}", highlight=False)
-        self.task = None
+        text = f"{self._epoch(line['epoch'])}  {numbers}  test {100 * line['test_accuracy']:.1f} %"
+        self.bars.console.print(text, highlight=False)
+        self.bars.update(self.task, description="", completed=0, numbers="")
+
+    def _epoch(self, number: int) -> str:
+        last = str(self.training.config.epochs)
+        return f"epoch {number:>{len(last)}}/{last}"
 
 
 def _numbers(loss: float, accuracy: float, images_per_second: float) -> str:
-    return f"loss {loss:.4f}  accuracy {100 * accuracy:5.1f} %  {images_per_second:7,.0f} images/s"
+    return f"loss {loss:.4f}  accuracy {100 * accuracy:5.1f} %  {images_per_second:6,.0f} images/s"
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
