@@ -47,25 +47,107 @@ def masks(*shape):
 
 
 INDICES = [
-    0, -1, np.int64(1), T(1), T(-2, "int32"), True, False, T(True, "bool"), T(False, "bool"), None, ..., (), (...,),
-    slice(None), slice(1, None), slice(None, None, 2), slice(-2, 9), slice(3, 1), slice(np.int64(0), np.int64(2)), slice(5, 9),
-    (0, 1), (0, ..., 1), (..., 1, slice(1, 3)), (None, 0, None, ..., None), (slice(1, 2), None, slice(None, None, 3)),
-    ([0, 1],), [0, 1], [0, 1, 1, 0], [], [True, False], (0, [1, 2]), ([1], 0), ([0, 1], [1, 2]), ([[0], [1]], [0, 1, 2]),
-    [[0, 1], [1, 2]], [slice(0, 1), None], [T(0), T(1)], (slice(None), [0, 2]), (slice(None), slice(None), [3, 0, 3]),
-    (0, slice(None), [0, 1]), ([0, 1], slice(None), [0, 1]), ([0, 1], slice(None), 0), (..., [0, 1]), ([-1, 0], ...),
-    ([0, 1], None, [0, 1]), (None, [0, 1]), (T([0, 1]), T([[0], [2]])), T([[0, 1], [1, 0]]), T([], "int64"),
-    (T([0, 1]), 0, T([1, 2])), (slice(None), T([0, 1]), T([1, 2])), (T([0, 1], "int32"), slice(1, None)),
-    masks(2), masks(2, 3), masks(2, 3, 4), (slice(None), masks(3)), (slice(None), masks(3, 4)), (0, masks(3)),
-    (masks(2), [0]), (masks(2, 3), 1), (masks(2), slice(1, 2), 2), (..., masks(4)),
-    T([1, 0], "uint8"), (True, [0, 1]), ([0, 1], True), (False, 0), (slice(None), True, [0, 2]), range(2), (range(1), 1),
-    (np.array([1, 0]), np.array([2, 1])), np.array([True, False]), (T(1), [0, 1]), (slice(None), T(1), [0, 1]),
-]  # fmt: skip
+    0,
+    -1,
+    np.int64(1),
+    T(1),
+    T(-2, "int32"),
+    True,
+    False,
+    T(True, "bool"),
+    T(False, "bool"),
+    None,
+    ...,
+    (),
+    (...,),
+    slice(None),
+    slice(1, None),
+    slice(None, None, 2),
+    slice(-2, 9),
+    slice(3, 1),
+    slice(np.int64(0), np.int64(2)),
+    slice(5, 9),
+    (0, 1),
+    (0, ..., 1),
+    (..., 1, slice(1, 3)),
+    (None, 0, None, ..., None),
+    (slice(1, 2), None, slice(None, None, 3)),
+    ([0, 1],),
+    [0, 1],
+    [0, 1, 1, 0],
+    [],
+    [True, False],
+    (0, [1, 2]),
+    ([1], 0),
+    ([0, 1], [1, 2]),
+    ([[0], [1]], [0, 1, 2]),
+    [[0, 1], [1, 2]],
+    [slice(0, 1), None],
+    [T(0), T(1)],
+    (slice(None), [0, 2]),
+    (slice(None), slice(None), [3, 0, 3]),
+    (0, slice(None), [0, 1]),
+    ([0, 1], slice(None), [0, 1]),
+    ([0, 1], slice(None), 0),
+    (..., [0, 1]),
+    ([-1, 0], ...),
+    ([0, 1], None, [0, 1]),
+    (None, [0, 1]),
+    (T([0, 1]), T([[0], [2]])),
+    T([[0, 1], [1, 0]]),
+    T([], "int64"),
+    (T([0, 1]), 0, T([1, 2])),
+    (slice(None), T([0, 1]), T([1, 2])),
+    (T([0, 1], "int32"), slice(1, None)),
+    masks(2),
+    masks(2, 3),
+    masks(2, 3, 4),
+    (slice(None), masks(3)),
+    (slice(None), masks(3, 4)),
+    (0, masks(3)),
+    (masks(2), [0]),
+    (masks(2, 3), 1),
+    (masks(2), slice(1, 2), 2),
+    (..., masks(4)),
+    T([1, 0], "uint8"),
+    (True, [0, 1]),
+    ([0, 1], True),
+    (False, 0),
+    (slice(None), True, [0, 2]),
+    range(2),
+    (range(1), 1),
+    (np.array([1, 0]), np.array([2, 1])),
+    np.array([True, False]),
+    (T(1), [0, 1]),
+    (slice(None), T(1), [0, 1]),
+]
 
 WRONG = [
-    2, -3, (0, 3), (0, 0, 0, 0), (0, 0, 0, None, 0), slice(None, None, -1), slice(None, None, 0), 1.0, "a", object(), {},
-    [5], ([0], [-4]), T([0.0, 1.0], "float32"), T([0, 1], "int16"), T([0, 1], "int8"), ([0, 1], [0, 1, 2]), masks(3),
-    masks(2, 2), (slice(None), masks(2)), [True, False, True], (0, T([9])), slice(0, 1.5), (slice(0, 2), 7),
-]  # fmt: skip
+    2,
+    -3,
+    (0, 3),
+    (0, 0, 0, 0),
+    (0, 0, 0, None, 0),
+    slice(None, None, -1),
+    slice(None, None, 0),
+    1.0,
+    "a",
+    object(),
+    {},
+    [5],
+    ([0], [-4]),
+    T([0.0, 1.0], "float32"),
+    T([0, 1], "int16"),
+    T([0, 1], "int8"),
+    ([0, 1], [0, 1, 2]),
+    masks(3),
+    masks(2, 2),
+    (slice(None), masks(2)),
+    [True, False, True],
+    (0, T([9])),
+    slice(0, 1.5),
+    (slice(0, 2), 7),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -124,11 +206,26 @@ def test_set(number, how):
 
 
 VALUES = [
-    ((0,), (3, 4)), ((0,), (4,)), ((0,), (3,)), ((0,), (1, 1, 3, 4)), ((0,), (2, 3, 4)), (([0, 1],), (2, 3, 4)),
-    (([0, 1],), (1, 2, 3, 1)), (([0, 1],), (2, 1, 3, 4)), (([0, 0],), (2, 1, 1)), ((..., [1, 3]), (2, 3, 2)),
-    ((masks(2, 3, 4),), (1,)), ((masks(2, 3),), (4,)), ((slice(None), [1, 1, 0]), (3, 1)), (([1], [2]), (4,)),
-    ((slice(0, 0),), (4,)), (([],), (4,)), ((None, 1), (3, 4)), ((True,), (2, 3, 4)), ((False,), (2, 3, 4)),
-]  # fmt: skip
+    ((0,), (3, 4)),
+    ((0,), (4,)),
+    ((0,), (3,)),
+    ((0,), (1, 1, 3, 4)),
+    ((0,), (2, 3, 4)),
+    (([0, 1],), (2, 3, 4)),
+    (([0, 1],), (1, 2, 3, 1)),
+    (([0, 1],), (2, 1, 3, 4)),
+    (([0, 0],), (2, 1, 1)),
+    ((..., [1, 3]), (2, 3, 2)),
+    ((masks(2, 3, 4),), (1,)),
+    ((masks(2, 3),), (4,)),
+    ((slice(None), [1, 1, 0]), (3, 1)),
+    (([1], [2]), (4,)),
+    ((slice(0, 0),), (4,)),
+    (([],), (4,)),
+    ((None, 1), (3, 4)),
+    ((True,), (2, 3, 4)),
+    ((False,), (2, 3, 4)),
+]
 
 
 @pytest.mark.parametrize("number", range(len(VALUES)))
@@ -306,31 +403,64 @@ def test_index_put(accumulate, layout):
 ALONG = {
     "gather": lambda lib, x, i, v: (x.gather(0, i), x.gather(-1, i[:1, :2]), (x * 1).t().gather(1, i.t())),
     "gather int32": lambda lib, x, i, v: x.gather(0, i.to(lib.int32)),
-    "scatter": lambda lib, x, i, v: (x.scatter(0, i[:1], v[:1]), x.scatter(1, i[:, :1], 5.0), x.scatter(0, i[:1, :2], value=2)),
+    "scatter": lambda lib, x, i, v: (
+        x.scatter(0, i[:1], v[:1]),
+        x.scatter(1, i[:, :1], 5.0),
+        x.scatter(0, i[:1, :2], value=2),
+    ),
     "scatter reduced": lambda lib, x, i, v: x.detach().scatter(0, i, v.detach(), reduce="add"),
     "scatter multiplied": lambda lib, x, i, v: x.detach().scatter(0, i, 3, reduce="multiply"),
-    "scatter_add": lambda lib, x, i, v: (x.scatter_add(0, i, v), x.scatter_add(-1, i[:2, :1], v[:2, :1]), (x * 1).scatter_add_(0, i, v)),
+    "scatter_add": lambda lib, x, i, v: (
+        x.scatter_add(0, i, v),
+        x.scatter_add(-1, i[:2, :1], v[:2, :1]),
+        (x * 1).scatter_add_(0, i, v),
+    ),
     "take_along_dim": lambda lib, x, i, v: (
-        lib.take_along_dim(x, i[:, :1], 0), x.take_along_dim(i), lib.take_along_dim(x, i - 3, 1), x.take_along_dim(i[:1], 1),
+        lib.take_along_dim(x, i[:, :1], 0),
+        x.take_along_dim(i),
+        lib.take_along_dim(x, i - 3, 1),
+        x.take_along_dim(i[:1], 1),
     ),
-    "index_select": lambda lib, x, i, v: (x.index_select(0, i[0]), x.index_select(1, i[:, 0]), x.index_select(0, i[0, 0])),
+    "index_select": lambda lib, x, i, v: (
+        x.index_select(0, i[0]),
+        x.index_select(1, i[:, 0]),
+        x.index_select(0, i[0, 0]),
+    ),
     "index_add": lambda lib, x, i, v: (
-        x.index_add(0, i[:, 1], v), x.index_add(1, i[0], v, alpha=2.5), (x * 1).index_add_(-1, i[0].to(lib.int32), v),
+        x.index_add(0, i[:, 1], v),
+        x.index_add(1, i[0], v, alpha=2.5),
+        (x * 1).index_add_(-1, i[0].to(lib.int32), v),
     ),
-    "index_copy": lambda lib, x, i, v: (x.index_copy(0, lib.tensor([2, 0]), v[:2]), x.index_copy(1, lib.tensor(3), v[:, :1])),
+    "index_copy": lambda lib, x, i, v: (
+        x.index_copy(0, lib.tensor([2, 0]), v[:2]),
+        x.index_copy(1, lib.tensor(3), v[:, :1]),
+    ),
     "index_fill": lambda lib, x, i, v: (
-        x.index_fill(0, i[0, :2], 3.5), x.index_fill(1, i[0], v[0, 0]), x.index_fill(0, lib.tensor([-1, 2]), 0.5),
+        x.index_fill(0, i[0, :2], 3.5),
+        x.index_fill(1, i[0], v[0, 0]),
+        x.index_fill(0, lib.tensor([-1, 2]), 0.5),
     ),
     "take": lambda lib, x, i, v: (x.take(i * 3), x.t().take(lib.tensor([-1, 5])), x.take(lib.tensor(2))),
     "put": lambda lib, x, i, v: (
-        x.put(lib.tensor([[3, -1], [0, 5]]), v[:2, :2]), x.put(i, v, accumulate=True), (x * 1).put_(i, v, True),
+        x.put(lib.tensor([[3, -1], [0, 5]]), v[:2, :2]),
+        x.put(i, v, accumulate=True),
+        (x * 1).put_(i, v, True),
     ),
     "masked": lambda lib, x, i, v: (
-        x.masked_select(i > 0), x.masked_select(i[0] > 0), x[0].masked_select(i > 0), x.masked_fill(i[:1] > 0, v[0, 0]),
-        x.masked_scatter(i > 0, v), x.masked_scatter(i[0] > 0, v), (x * 1).masked_scatter_(i > 0, v),
+        x.masked_select(i > 0),
+        x.masked_select(i[0] > 0),
+        x[0].masked_select(i > 0),
+        x.masked_fill(i[:1] > 0, v[0, 0]),
+        x.masked_scatter(i > 0, v),
+        x.masked_scatter(i[0] > 0, v),
+        (x * 1).masked_scatter_(i > 0, v),
     ),
-    "part": lambda lib, x, i, v: (x.select_scatter(v[0], 0, -1), x.slice_scatter(v[:, :2], 1, 1, 4, 2), x.diagonal_scatter(v[0, :3])),
-}  # fmt: skip
+    "part": lambda lib, x, i, v: (
+        x.select_scatter(v[0], 0, -1),
+        x.slice_scatter(v[:, :2], 1, 1, 4, 2),
+        x.diagonal_scatter(v[0, :3]),
+    ),
+}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -358,9 +488,14 @@ def test_scatter_reduce_of_integers():
     for reduce in ("sum", "prod", "mean", "amin", "amax"):
         for include_self in (True, False):
             agree(
-                lambda lib, x, i, v, reduce=reduce, own=include_self: x.scatter_reduce(0, i, v, reduce, include_self=own),
-                rng.integers(-5, 6, (3, 4)), rng.integers(0, 3, (3, 4)), rng.integers(-5, 6, (3, 4)), order=0,
-            )  # fmt: skip
+                lambda lib, x, i, v, reduce=reduce, own=include_self: x.scatter_reduce(
+                    0, i, v, reduce, include_self=own
+                ),
+                rng.integers(-5, 6, (3, 4)),
+                rng.integers(0, 3, (3, 4)),
+                rng.integers(-5, 6, (3, 4)),
+                order=0,
+            )
 
 
 NO_DIMENSIONS = {

@@ -53,7 +53,7 @@ def matmul(input, other):
     if other.ndim == 2:
         if input.ndim == 2:
             if input.dtype is _BOOL:
-                raise ValueError("not implemented for 'Bool'")
+                raise NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'")
             return input.dot(other)
         # One matrix for the whole batch: a single product with a tall matrix.
         *batch, m = input.shape
@@ -119,7 +119,7 @@ def check_types(name: str, *tensors) -> None:
                 f"{name}(): expected m1 and m2 to have the same dtype, but got: {first.dtype} != {t.dtype}"
             )
     if first.array.dtype == np.bool_:
-        raise RuntimeError(f'{name}(): "addmm_impl_cpu_" not implemented for \'Bool\'')
+        raise NotImplementedError(f'{name}(): "addmm_impl_cpu_" not implemented for \'Bool\'')
 
 
 def _check_ndim(name: str, **tensors) -> None:
