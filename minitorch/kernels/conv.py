@@ -12,33 +12,41 @@ correlation of the output's gradient with these taps, per phase, stored into eve
 import numpy as np
 
 from . import threads
-from .correlate import correlate, correlate_weight, pack_rows
-from .geometry import plan
+from .correlate import correlate, correlate_input, correlate_weight, pack_rows, pack_taps
+from .geometry import grid, plan
 from .jit import plain
 from .registry import accelerates
 from .simd import BITS, ROWS, VECTORS
 from .winograd import apart, tile_rows_per_task, transform_weight, winograd
+from .winograd_weight import sum_products, transform_filters_back
+
+PARTIAL_SUMS = 2**20  # elements that the partial sums of a weight's gradient may have, if one is not larger already
+TILES = 448  # whose products are summed in one go: the sum over the lanes at the end of each then costs little
 
 __all__ = ["conv2d", "conv2d_input", "conv2d_weight"]
 
 
-def run(image, weight, out, row_taps, column_taps, strides, channels, out_size, store):
-    """Correlate the image with weight (groups, outputs, inputs, taps); `store` as in `correlate`, less its last."""
-    batch, groups, inputs, outputs = channels
-    lanes = BITS // (8 * image.itemsize)
-    p = plan(row_taps, column_taps, strides, channels, image.shape[2:], out_size, lanes, image.itemsize)
+def window(size: int, padding: int, dilation: int, stride: int, kernel: int) -> int:
+    """How many times a kernel fits along one axis."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def plan_forward(input_shape, weight_shape, out_size, stride, padding, dilation, groups, itemsize):
+    """The tables of a convolution: output pixel (0, 0) sees the pixels -padding + k * dilation."""
+    outputs, inputs, *kernel = weight_shape
+    taps = [tuple(range(-p, k * d - p, d)) for k, d, p in zip(kernel, dilation, padding, strict=True)]
+    channels = (input_shape[0], groups, inputs, outputs // groups)
+    return plan(*taps, tuple(stride), channels, input_shape[2:], out_size, BITS // (8 * itemsize), itemsize)
+
+
+def gradient_places(p, grad):
+    """Where the vectors of one task lie in the output's gradient, the distance between its channels, and whether it must
+    be copied for that, to rows of whole vectors that end in zeros."""
     g = p.geometry
-    per_image, per_channel, per_row, per_column, _ = store
-    pitch = g.row_vectors * lanes
-    direct = per_column == 1 and pitch == out_size[1]
-    places = p.places(per_image, per_row) if direct else p.places(outputs * g.rows * pitch, pitch)
-    taps = len(row_taps) * len(column_taps)
-    panels = pack_rows(weight.reshape(-1), groups, outputs, inputs * taps)
-    work = batch * groups * inputs * outputs * taps * out_size[0] * out_size[1]
-    threads.run(
-        correlate, threads.threads_for(work), image.reshape(-1), panels, out.reshape(-1), p.positions, places, p.taps, p.phases,
-        tuple(g), (*store, int(direct)),
-    )  # fmt: skip
+    pitch = g.row_vectors * g.lanes
+    if pitch == g.out_width:
+        return p.places(grad[0].size, g.out_width), g.out_height * g.out_width, False
+    return p.places(g.outputs * g.rows * pitch, pitch), g.rows * pitch, True
 
 
 def worth_winograd(inputs: int, outputs: int, kernel, stride, dilation) -> bool:
@@ -65,9 +73,25 @@ def run_winograd(image, weight, out, channels, padding, start, steps):
     )  # fmt: skip
 
 
-def window(size: int, padding: int, dilation: int, stride: int, kernel: int) -> int:
-    """How many times a kernel fits along one axis."""
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+def winograd_weight(input, grad, size, channels, padding):
+    """`conv2d_weight` for 3 x 3 filters at stride 1."""
+    batch, groups, inputs, outputs = channels
+    lanes = BITS // (8 * input.itemsize)
+    filters = groups * outputs * inputs
+    tile_rows, tile_columns = -(-grad.shape[2] // 2), -(-grad.shape[3] // 2)
+    rows = max(1, min(TILES // tile_columns, batch * tile_rows))
+    bands = -(-batch * tile_rows // rows)
+    chunks = max(1, min(16, bands, PARTIAL_SUMS // (16 * filters)))
+    partial, out = np.zeros((chunks, 16, filters), input.dtype), np.empty(size, input.dtype)
+    threads.run(
+        sum_products, threads.threads_for(4 * grad.size * inputs), input.reshape(-1), grad.reshape(-1), partial.reshape(-1),
+        chunks, np.arange(-(-rows * tile_columns // lanes)) * lanes, channels, input.shape[2:], grad.shape[2:], padding,
+        rows, lanes,
+    )  # fmt: skip
+    threads.run(
+        transform_filters_back, threads.threads_for(64 * chunks * filters), partial.reshape(-1), out.reshape(-1), chunks, 1024
+    )
+    return out
 
 
 @accelerates("conv2d")
@@ -85,22 +109,17 @@ def conv2d(input, weight, *, stride, padding, dilation, groups):
         steps = (weight.size // groups, 9 * inputs, 9, 3, 1)
         run_winograd(input, weight, out, channels, tuple(padding), 0, steps)
         return out
-    taps = [tuple(k * d - p for k in range(n)) for n, d, p in zip(kernel, dilation, padding, strict=True)]
-    plane = out_size[0] * out_size[1]
-    store = (outputs * plane, plane, out_size[1], 1, 0)
-    run(input, weight, out, *taps, tuple(stride), channels, out_size, store)
+    p = plan_forward(input.shape, weight.shape, out_size, stride, padding, dilation, groups, input.itemsize)
+    g = p.geometry
+    plane, pitch = out_size[0] * out_size[1], g.row_vectors * g.lanes
+    direct = pitch == out_size[1]
+    places = p.places(outputs * plane, pitch) if direct else p.places(g.outputs * g.rows * pitch, pitch)
+    panels = pack_rows(weight.reshape(-1), groups, g.outputs, inputs * kernel[0] * kernel[1])
+    threads.run(
+        correlate, threads.threads_for(out.size * inputs * kernel[0] * kernel[1]), input.reshape(-1), panels,
+        out.reshape(-1), p.positions, places, p.taps, p.phases, tuple(g), int(direct),
+    )  # fmt: skip
     return out
-
-
-def phases(size: int, padding: int, dilation: int, stride: int, kernel: int):
-    """Along one axis of an input: (first pixel, pixels, taps used, output pixel that each sees first), by phase."""
-    found = []
-    for a in range(stride):
-        first = (a - padding) % stride
-        used = [k for k in range(kernel) if (k * dilation - a) % stride == 0]
-        seen = tuple((first + padding - k * dilation) // stride for k in used)
-        found.append((first, -(-(size - first) // stride), used, seen))
-    return found
 
 
 @accelerates("conv2d_input")
@@ -118,17 +137,14 @@ def conv2d_input(grad, weight, *, size, stride, padding, dilation, groups):
         reach = (2 - padding[0], 2 - padding[1])
         run_winograd(grad, weight, out, (batch, groups, outputs // groups, inputs), reach, 8, steps)
         return out
-    per_group = weight.reshape(groups, outputs // groups, inputs, *kernel).swapaxes(1, 2)
-    rows, columns = map(phases, (height, width), padding, dilation, stride, kernel)
-    for first_row, out_height, used_rows, row_taps in rows:
-        for first_column, out_width, used_columns, column_taps in columns:
-            if row_taps and column_taps and out_height > 0 and out_width > 0:
-                taps = np.ascontiguousarray(per_group[..., used_rows, :][..., used_columns])
-                run(
-                    grad, taps, out, row_taps, column_taps, (1, 1), (batch, groups, outputs // groups, inputs),
-                    (out_height, out_width),
-                    (channels * height * width, height * width, stride[0] * width, stride[1], first_row * width + first_column),
-                )  # fmt: skip
+    p = plan_forward(out.shape, weight.shape, grad.shape[2:], stride, padding, dilation, groups, grad.itemsize)
+    places, channel_step, copies = gradient_places(p, grad)
+    taps = kernel[0] * kernel[1]
+    panels = pack_taps(weight.reshape(-1), groups, outputs // groups, inputs, taps)
+    threads.run(
+        correlate_input, threads.threads_for(grad.size * inputs * taps), grad.reshape(-1), panels, out.reshape(-1),
+        p.positions, places, grid((outputs // groups, channel_step)), p.taps, p.phases, tuple(p.geometry), int(copies),
+    )  # fmt: skip
     return out
 
 
@@ -139,23 +155,17 @@ def conv2d_weight(input, grad, *, size, stride, padding, dilation, groups):
     outputs, inputs, *kernel = size
     if grad.size == 0 or input.size == 0 or 0 in size:
         return np.zeros(size, grad.dtype)
-    out_size = grad.shape[2:]
-    lanes = BITS // (8 * input.itemsize)
-    taps = [tuple(k * d - p for k in range(n)) for n, d, p in zip(kernel, dilation, padding, strict=True)]
-    channels = (len(input), groups, inputs, outputs // groups)
-    p = plan(*taps, tuple(stride), channels, input.shape[2:], out_size, lanes, input.itemsize)
-    g = p.geometry
-    pitch = g.row_vectors * lanes
-    copies = pitch != out_size[1]
-    places = p.places(g.outputs * g.rows * pitch, pitch) if copies else p.places(grad[0].size, out_size[1])
+    if worth_winograd(inputs, outputs // groups, kernel, stride, dilation):
+        return winograd_weight(input, grad, size, (len(input), groups, inputs, outputs // groups), tuple(padding))
+    p = plan_forward(input.shape, size, grad.shape[2:], stride, padding, dilation, groups, grad.itemsize)
+    places, _, copies = gradient_places(p, grad)
     elements = outputs * inputs * kernel[0] * kernel[1]
-    chunks = max(1, min(16, -(-len(input) // g.images), PARTIAL_SUMS // elements))
+    chunks = max(1, min(16, -(-len(input) // p.geometry.images), PARTIAL_SUMS // elements))
     partial = np.zeros((chunks, *size), input.dtype)
     threads.run(
-        correlate_weight, threads.threads_for(len(input) * elements * out_size[0] * out_size[1]), input.reshape(-1),
-        grad.reshape(-1), partial.reshape(-1), chunks, p.positions, places, p.taps, p.phases, tuple(g), int(copies),
+        correlate_weight, threads.threads_for(grad.size * inputs * kernel[0] * kernel[1]), input.reshape(-1),
+        grad.reshape(-1), partial.reshape(-1), chunks, p.positions, places, p.taps, p.phases, tuple(p.geometry), int(copies),
     )  # fmt: skip
     return partial.sum(0) if chunks > 1 else partial[0]
 
 
-PARTIAL_SUMS = 2**20  # elements of the partial sums of a weight's gradient, at most, if it is not larger itself

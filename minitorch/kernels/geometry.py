@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .jit import inner
+from .simd import ROWS
 
 __all__ = ["Geometry", "Plan", "copy_band", "load_bands", "plan"]
 
@@ -96,9 +97,10 @@ def plan(row_taps, column_taps, strides, channels, size, out_size, lanes, itemsi
     top = min(row // strides[0] for row in row_taps)
     left = min(column // strides[1] for column in column_taps)
     halo = max(row // strides[0] for row in row_taps) - top
-    width = out_size[1] + max(column // strides[1] for column in column_taps) - left
     row_vectors = -(-out_size[1] // lanes)
-    block = max(1, min(inputs, TAPS // len(taps)))
+    # Each row has room for its last vector, so that no two vectors seen through one tap overlap.
+    width = row_vectors * lanes + max(column // strides[1] for column in column_taps) - left
+    block = min(inputs, max(ROWS, TAPS // len(taps) // ROWS * ROWS))
     inside = (
         tuple(strides) == (1, 1)
         and min(row_taps) >= 0 and max(row_taps) + out_size[0] <= size[0]
@@ -127,7 +129,7 @@ def plan(row_taps, column_taps, strides, channels, size, out_size, lanes, itemsi
     ]  # fmt: skip
     geometry = Geometry(
         *channels, *size, *out_size, *strides, images, rows, block, int(not inside), top * strides[0], left * strides[1],
-        *padded, lanes, row_vectors, 0 if inside else images * per_image + lanes,
+        *padded, lanes, row_vectors, 0 if inside else images * per_image,
     )  # fmt: skip
     return Plan(
         geometry,
@@ -154,9 +156,12 @@ def copy_band(image, start, height, width, first_row, first_column, row_stride, 
         at = start + row * width + first_column
         for j in range(low):
             band[line + j] = 0
-        if column_stride == 1:
+        if column_stride == 1:  # constants let the compiler move vectors
             for j in range(low, high):
                 band[line + j] = image[at + j]
+        elif column_stride == 2:
+            for j in range(low, high):
+                band[line + j] = image[at + 2 * j]
         else:
             for j in range(low, high):
                 band[line + j] = image[at + j * column_stride]
@@ -181,4 +186,41 @@ def load_bands(image, source, phases, n0, n1, group, c0, c1, r0, rows, geometry)
                     first_row + phases[2 * p] + r0 * row_stride, first_column + phases[2 * p + 1], row_stride, column_stride,
                     source, (((n - n0) * block + c - c0) * count + p) * padded_height * padded_width,
                     padded_height - band_rows + rows, padded_width,
+                )  # fmt: skip
+
+
+@inner
+def add_band(band, at, rows, columns, image, start, height, width, first_row, first_column, row_stride, column_stride):
+    """The adjoint of copy_band: add every number of the band to the pixel it would have been copied from."""
+    begin = min(max(0, -(first_column // column_stride)), columns)
+    end = max(begin, min(columns, (width - 1 - first_column) // column_stride + 1))
+    for i in range(rows):
+        row = first_row + i * row_stride
+        line = at + i * columns
+        if 0 <= row < height:
+            to = start + row * width + first_column
+            if column_stride == 1:
+                for j in range(begin, end):
+                    image[to + j] += band[line + j]
+            else:
+                for j in range(begin, end):
+                    image[to + j * column_stride] += band[line + j]
+
+
+@inner
+def add_bands(source, image, phases, n0, n1, group, c0, c1, r0, rows, geometry):
+    """The adjoint of load_bands."""
+    (
+        _, groups, inputs, _, height, width, _, _, row_stride, column_stride, _, band_rows, block, _, first_row,
+        first_column, padded_height, padded_width, _, _, _,
+    ) = geometry  # fmt: skip
+    count = len(phases) // 2
+    for n in range(n0, n1):
+        for c in range(c0, c1):
+            channel = (n * groups + group) * inputs + c
+            for p in range(count):
+                add_band(
+                    source, (((n - n0) * block + c - c0) * count + p) * padded_height * padded_width,
+                    padded_height - band_rows + rows, padded_width, image, channel * height * width, height, width,
+                    first_row + phases[2 * p] + r0 * row_stride, first_column + phases[2 * p + 1], row_stride, column_stride,
                 )  # fmt: skip
