@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,11 @@ from .sample import Sample
 
 FEW_ULPS = 4.0
 NARROW = ("float32", "float16", "bfloat16")
+
+
+def of_one_number(info: Any) -> bool:
+    """Whether an OpInfo is that of a function of one number, applied to each element."""
+    return type(info).__name__ == "UnaryUfuncInfo"
 
 
 def good_enough(ours: float, theirs: float) -> bool:
@@ -53,14 +59,14 @@ class Accuracy:
         self.measured = self.measured or bool(triples)
         if good_enough(left, right):
             return None
-        left, right = conditioned_errors(truth, ours, theirs)
+        left, right = conditioned_errors(truth, ours, theirs, self.elementwise)
         if good_enough(left, right):
             return None
         text = f"less accurate than torch: an error of {left:.3g} rounding units where torch has {right:.3g}"
         return Difference("accuracy", "output", text, ours=left, theirs=right)
 
 
-def conditioned_errors(truth: Callable, ours: Sequence, theirs: Sequence) -> tuple[float, float]:
+def conditioned_errors(truth: Callable, ours: Sequence, theirs: Sequence, elementwise: bool) -> tuple[float, float]:
     """The worst errors of both, in units of an ulp + what the truth moves when the inputs do; inf where unknown."""
     exact, around = truth(None), [truth(seed) for seed in range(3)]
     if exact is None or any(a is None for a in around):
@@ -68,13 +74,17 @@ def conditioned_errors(truth: Callable, ours: Sequence, theirs: Sequence) -> tup
     worst = [0.0, 0.0]
     moved = [[to_array(t)[0] for *_, t in aligned(ours, theirs, a)] for a in around]
     for j, (left, right, true, dtype) in enumerate(rounded(ours, theirs, exact)):
-        unit = ulps.spacing(true, dtype) + np.max([np.abs(m[j] - true) for m in moved], axis=0)
-        counted = np.isfinite(true) & np.isfinite(unit)
+        shift = np.max([np.abs(m[j] - true) for m in moved], axis=0)
+        counted = np.isfinite(true) & np.isfinite(shift)
+        if not counted.any():
+            continue
+        true, shift = true[counted], shift[counted]
+        unit = (
+            ulps.spacing(true, dtype) + shift if elementwise else ulps.spacing(np.abs(true).max(), dtype) + shift.max()
+        )
         for i, value in enumerate((left, right)):
-            error = np.abs(value.astype(np.float64) - true)[counted] / unit[counted]
-            worst[i] = max(worst[i], float(error.max(initial=0.0)))
-            if not np.isfinite(value[counted]).all():
-                worst[i] = float("inf")
+            error = np.abs(value[counted].astype(np.float64) - true) / unit
+            worst[i] = max(worst[i], float(error.max()) if np.isfinite(error).all() else float("inf"))
     return worst[0], worst[1]
 
 
@@ -83,6 +93,7 @@ class Truth:
 
     def __init__(self, sample: Sample, function: Callable):
         self.sample, self.function = sample, function
+        self.elementwise = of_one_number(sample.info)
         self.starts: list = []  # cotangents
         self.seconds: list = []  # cotangents of the gradients; None where there is no gradient
         self.tangents: list = []
@@ -98,7 +109,7 @@ class Truth:
         narrow = any(t is not None and dtype_name(t.dtype) in NARROW for t in involved)
         if found is None or found.kind != "value" or not narrow:
             return found
-        return None if good_enough(*conditioned_errors(truth, ours, theirs)) else found
+        return None if good_enough(*conditioned_errors(truth, ours, theirs, self.elementwise)) else found
 
     def call(self, rng: np.random.Generator | None) -> Call:
         sample = self.sample

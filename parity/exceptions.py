@@ -60,7 +60,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "empty empty_like new_empty",
         "the memory is not initialised: only dtype and shape are defined",
-        kinds="value",
+        kinds="value accuracy",
     ),
     Known(
         "*dropout* bernoulli exponential nn.functional.scaled_dot_product_attention",

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from . import checks, database, targets
-from .accuracy import Accuracy
+from .accuracy import Accuracy, of_one_number
 from .choices import CHECKS
 from .exceptions import known
 from .harness import Difference
@@ -97,7 +97,7 @@ def run_operation(name: str, options: Options = Options()) -> Result:  # noqa: B
 
 def run_cases(result: Result, info: Any, options: Options) -> None:
     for dtype in database.dtypes_for(info, options.dtypes, options.device):
-        accuracy = Accuracy(elementwise=type(info).__name__ == "UnaryUfuncInfo")
+        accuracy = Accuracy(of_one_number(info))
         for sample, measured in variations(info, dtype, options):
             tally(result, dtype, sample, checks.run_checks(sample, set(options.checks), accuracy if measured else None))
             if options.fail_fast and result.failed:
