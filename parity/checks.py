@@ -64,7 +64,7 @@ def check_forward(sample: Sample, accuracy: Accuracy | None = None) -> Iterator[
         return
     if not (info.supports_autograd and theirs.leaves):
         if accuracy is not None:
-            yield "accuracy", accuracy.judge(truth.output, our_values, values)
+            yield "accuracy", accuracy.judge(truth, truth.output, our_values, values)
         return
     outputs, our_outputs = theirs.differentiable(), ours.differentiable()
     if len(outputs) != len(our_outputs):
@@ -76,7 +76,7 @@ def check_forward(sample: Sample, accuracy: Accuracy | None = None) -> Iterator[
     plain = calls.gradient(minitorch, our_outputs, ours.leaves, our_starts)
     yield "grad", (found := compare_gradients(plain, grads, "gradient", truth, truth.gradients))
     if accuracy is not None:
-        yield "accuracy", accuracy.judge(truth.results, [*our_values, *plain], [*values, *grads])
+        yield "accuracy", accuracy.judge(truth, truth.results, [*our_values, *plain], [*values, *grads])
     half = any(t.dtype in (torch.float16, torch.bfloat16) for t in theirs.leaves)
     if found or half or not info.supports_gradgrad:  # in half precision a second derivative is mostly rounding
         return
