@@ -60,7 +60,7 @@ kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2 log_softmax l
 logical_and logical_not logical_or logical_xor logit logsumexp lt masked_select matmul matrix_power max maximum mean
 min minimum mm mode mul multiply mv nan_to_num nanmean nanquantile ne neg negative nonzero norm not_equal outer pow
 prod quantile reciprocal remainder renorm round row_stack rsqrt scatter scatter_add searchsorted sigmoid sign signbit
-sin sinc sinh softmax sort sqrt square stack std std_mean sub subtract sum svd take_along_dim tan tanh topk
+sin sinc sinh softmax sort sqrt square stack std std_mean sub subtract sum svd take take_along_dim tan tanh topk
 triangular_solve tril triu trunc var var_mean vdot vstack where xlogy
     """.split()
 )

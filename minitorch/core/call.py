@@ -12,6 +12,8 @@ case (float32 or float64, one type) in a straight line and leave everything else
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from .node import MultiNode, Node, Output
@@ -101,7 +103,7 @@ def _view_caller(op):
             out = op.kernel(input.array, **params)
         except (ValueError, TypeError) as error:
             raise _as_runtime_error(op, (input,), error) from None
-        return view_of(input, op, params, out)
+        return (views_of if out.__class__ is tuple else view_of)(input, op, params, out)
 
     return call
 
@@ -130,6 +132,38 @@ def view_of(input, op, params, out):
     else:
         z.node = None
     return z
+
+
+def views_of(input, op, params, outs):
+    """The tensors around several views that `op` made at once. Under autograd they refuse in-place operations."""
+    kind = "multi" if state.grad else "no_grad"
+    node = node_of(input) if state.grad else None
+    if node is not None:
+        shapes, dtypes = tuple([out.shape for out in outs]), tuple([out.dtype for out in outs])
+        joint = MultiNode(op, (node,), (), None, params, shapes, dtypes)
+    views = []
+    for i, out in enumerate(outs):
+        z = wrap(out)
+        z.origin = Origin(input, nth(op, i), params, kind)
+        if node is not None and out.dtype.kind not in "iub":
+            z.node = Output(joint, i, out.shape, out.dtype)
+        views.append(z)
+    return tuple(views)
+
+
+class Nth:
+    """One output of an operation that makes several views, as a function of its own."""
+
+    __slots__ = ("op", "index")
+
+    def __init__(self, op, index):
+        self.op, self.index = op, index
+
+    def __call__(self, input, **params):
+        return self.op.call(input, **params)[self.index]
+
+
+nth = functools.cache(Nth)
 
 
 def _binary_caller(op):
@@ -288,7 +322,7 @@ def _fill_optional(op, inputs, params) -> tuple:
 def _finish(op, inputs, params, out):
     """Tensors around the kernel's output, recorded where a gradient must flow."""
     if op.kind == "view":
-        return view_of(inputs[0], op, params, out)
+        return (views_of if out.__class__ is tuple else view_of)(inputs[0], op, params, out)
     nodes = tuple([node_of(x) if isinstance(x, Tensor) else None for x in inputs])
     return _recorded(op, inputs, params, out, nodes, state.grad and nodes.count(None) < len(nodes))
 

@@ -231,6 +231,7 @@ def write_out(name: str, out: Tensor, result):
             "but one of the arguments requires grad."
         )
     check_cast(result.array.dtype, out.array.dtype)
+    check_overlap(name, out.array)
     if out.array.shape != result.array.shape:
         out.array = result.array.astype(out.array.dtype)
         bump_version(out)

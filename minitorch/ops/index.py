@@ -58,7 +58,7 @@ def take_at(input, *indices):
     LINEAR,
     dtype=KEEP,
     vjp=dict(values=lambda g, indices: take_at(g, *indices)),
-    jvp=dict(values=lambda t, indices, size: add_at(t, *indices, size=size)),
+    jvp=dict(values=lambda t, indices, z: add_at(t, *indices, size=z.array.shape)),
     backward_name="IndexPutBackward0",
 )
 def add_at(values, *indices, size):

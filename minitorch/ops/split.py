@@ -11,65 +11,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..core.node import MultiNode, Output
-from ..core.op import KEEP, LINEAR, function, op
-from ..core.state import state
-from ..core.tensor import Origin, Tensor, node_of, wrap
+from ..core.op import KEEP, VIEW, function, op
+from ..core.tensor import Tensor
 from ..shapes import as_int, normalize_dim, size_arguments
 from .join import cat, stacked
-from .part import ALL, select_view, slice_view
+from .part import ALL, slice_view
 
 
-def _ranges(dim: int, sizes) -> list[tuple]:
-    """The basic index of each part of the given sizes."""
-    ends = itertools.accumulate(sizes)
-    return [(ALL,) * dim + (slice(end - n, end), Ellipsis) for n, end in zip(sizes, ends, strict=True)]
-
-
-def _places(dim: int, count: int) -> list[tuple]:
-    return [(ALL,) * dim + (i, Ellipsis) for i in range(count)]
-
-
-@op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, dim: cat(g, dim)), backward_name="SplitBackward0")
+@op(VIEW, dtype=KEEP, vjp=dict(input=lambda g, dim: cat(g, dim)), backward_name="SplitBackward0")
 def split_views(input, *, dim, sizes):
-    """Consecutive parts of the given sizes along a dimension, as views."""
-    return tuple([input[index] for index in _ranges(dim, sizes)])
+    """Consecutive parts of the given sizes along a dimension."""
+    ends = itertools.accumulate(sizes)
+    return tuple([input[(ALL,) * dim + (slice(end - n, end),)] for n, end in zip(sizes, ends, strict=True)])
 
 
-@op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, dim: stacked(*g, dim=dim)), backward_name="UnbindBackward0")
+@op(VIEW, dtype=KEEP, vjp=dict(input=lambda g, dim: stacked(*g, dim=dim)), backward_name="UnbindBackward0")
 def unbind_views(input, *, dim):
-    """Every place along a dimension, which goes, as views."""
-    return tuple([input[index] for index in _places(dim, input.shape[dim])])
-
-
-def _parts(together, input: Tensor, params: dict, part, indices) -> tuple[Tensor, ...]:
-    """What the operation `together` gives, as views of `input`, each of which `part` makes at one of `indices`."""
-    if state.trace is not None:
-        return tuple([part(input, index=index) for index in indices])
-    arrays = together.op.kernel(input.array, **params)
-    kind = "multi" if state.grad else "no_grad"
-    views = []
-    for array, index in zip(arrays, indices, strict=True):
-        view = wrap(array)
-        view.origin = Origin(input, part, {"index": index}, kind)
-        views.append(view)
-    node = node_of(input) if state.grad else None
-    if node is not None and views:
-        shapes, dtypes = tuple([a.shape for a in arrays]), tuple([a.dtype for a in arrays])
-        joint = MultiNode(together.op, (node,), (), None, params, shapes, dtypes)
-        for i, view in enumerate(views):
-            view.node = Output(joint, i, shapes[i], dtypes[i])
-    return tuple(views)
+    """Every place along a dimension, which goes."""
+    return tuple([input[(ALL,) * dim + (i, Ellipsis)] for i in range(input.shape[dim])])
 
 
 def _has_dimensions(name: str, input: Tensor) -> None:
     if input.array.ndim == 0:
         raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
-
-
-def _split_into(input: Tensor, sizes, dim: int) -> tuple[Tensor, ...]:
-    sizes = tuple(sizes)
-    return _parts(split_views, input, {"dim": dim, "sizes": sizes}, slice_view, _ranges(dim, sizes))
 
 
 @function(torch="split")
@@ -89,8 +53,14 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
     if size == 0:
         if n:
             raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
-        return _split_into(tensor, (0,), dim)
-    return _split_into(tensor, [min(size, n - start) for start in range(0, max(n, 1), size)], dim)
+        return split_views(tensor, dim=dim, sizes=(0,))
+    return split_views(tensor, dim=dim, sizes=tuple([min(size, n - start) for start in range(0, max(n, 1), size)]))
+
+
+@function(torch="Tensor.split")
+def split_method(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """`split`, whose argument has another name here."""
+    return split(input, split_size, dim)
 
 
 @function(torch="split_with_sizes")
@@ -109,7 +79,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
             f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), "
             f"but got split_sizes={list(sizes)}"
         )
-    return _split_into(input, sizes, dim)
+    return split_views(input, dim=dim, sizes=sizes)
 
 
 @function(torch="chunk")
@@ -121,7 +91,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     dim = normalize_dim(dim, input.array.ndim)
     n = input.array.shape[dim]
     if n == 0:
-        return _split_into(input, (0,) * chunks, dim)
+        return split_views(input, dim=dim, sizes=(0,) * chunks)
     return split(input, -(-n // chunks), dim)
 
 
@@ -131,7 +101,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if input.array.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     dim = normalize_dim(dim, input.array.ndim)
-    return _parts(unbind_views, input, {"dim": dim}, select_view, _places(dim, input.array.shape[dim]))
+    return unbind_views(input, dim=dim)
 
 
 @function(torch="tensor_split")
