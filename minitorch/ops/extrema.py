@@ -118,13 +118,13 @@ def _placed(g, z, size, dim, keepdim):
 @op(GENERAL, dtype=SAME, vjp=dict(input=_placed), backward_name="MaxBackward0")
 def max_dim(input, *, dim, keepdim):
     """(values, indices) of the largest element along `dim`; the first of several"""
-    return np.maximum.reduce(input, dim, None, None, keepdim), np.argmax(input, dim, keepdims=keepdim)
+    return np.maximum.reduce(input, dim, None, None, keepdim), input.argmax(dim, keepdims=keepdim)
 
 
 @op(GENERAL, dtype=SAME, vjp=dict(input=_placed), backward_name="MinBackward0")
 def min_dim(input, *, dim, keepdim):
     """(values, indices) of the smallest element along `dim`; the first of several"""
-    return np.minimum.reduce(input, dim, None, None, keepdim), np.argmin(input, dim, keepdims=keepdim)
+    return np.minimum.reduce(input, dim, None, None, keepdim), input.argmin(dim, keepdims=keepdim)
 
 
 def _max_or_min(name, over_all, along, between, input, args, keepdim, numpy_names, dim, other):
@@ -179,13 +179,13 @@ def min(input: Tensor, *args, dim: int | None = None, keepdim: bool = False, oth
 @op(GENERAL, dtype=SAME)
 def argmax_dim(input, *, dim, keepdim):
     """z = the index of the largest element along `dim` (None: in the flattened input)"""
-    return np.argmax(input, dim, keepdims=keepdim)
+    return input.argmax(dim, keepdims=keepdim)
 
 
 @op(GENERAL, dtype=SAME)
 def argmin_dim(input, *, dim, keepdim):
     """z = the index of the smallest element along `dim` (None: in the flattened input)"""
-    return np.argmin(input, dim, keepdims=keepdim)
+    return input.argmin(dim, keepdims=keepdim)
 
 
 def _index_along(name: str, prim, input: Tensor, dim, keepdim: bool, numpy_names: dict) -> Tensor:

@@ -11,13 +11,8 @@ from .reduce import numpy_arguments, reduced_dims
 _UINT8 = np.dtype(np.uint8)
 
 
-def _truth(input: np.ndarray) -> np.ndarray:
-    """Which elements are not zero (NaN is not)."""
-    return input if input.dtype == np.bool_ else input != 0
-
-
 def _over_dims(input, reduce, dim, keepdim):
-    found = reduce(_truth(input), dim, None, None, keepdim)
+    found = reduce(input, dim, None, None, keepdim)
     return found.astype(_UINT8) if input.dtype == _UINT8 else found
 
 
@@ -56,7 +51,7 @@ def any(input: Tensor, dim=None, keepdim: bool = False, **numpy_names) -> Tensor
 @op(GENERAL, dtype=KEEP)
 def count_nonzero_dims(input, *, dim):
     """z = how many elements along `dim` are not zero"""
-    return np.add.reduce(_truth(input), dim, np.int64)
+    return np.add.reduce(input != 0, dim, np.int64)
 
 
 @function(torch="count_nonzero")

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..core.op import LINEAR, SAME, function, op
 from ..core.tensor import Tensor
+from .pick import on_lines
 from .reduce import add_reduce, mean, sum
 from .softmax import log_softmax
 
@@ -58,6 +59,10 @@ def per_element(g: Tensor, size, reduction: str) -> Tensor:
 
 def _weights(target: np.ndarray, weight: np.ndarray | None, classes: int, ignore_index: int, dtype):
     """(classes to look up, weight of each target): the weight of one that is ignored is 0. IndexError out of range."""
+    if target.size and (ignore_index < 0 or ignore_index >= classes) and target.dtype == np.int64:
+        # The common case in one pass: nothing is ignored, and a negative target would be a huge unsigned number.
+        if np.maximum.reduce(target.view(np.uint64), None) < classes:
+            return target, None if weight is None else weight[target]
     counted = target != ignore_index
     every = bool(counted.all())
     index = target if every else np.where(counted, target, 0)
@@ -71,7 +76,7 @@ def _weights(target: np.ndarray, weight: np.ndarray | None, classes: int, ignore
 
 def _batched(target: np.ndarray, ndim: int) -> np.ndarray:
     """The target with the class dimension put in, and a batch dimension if the input has none."""
-    return target.reshape(1, 1) if ndim == 1 else np.expand_dims(target.astype(np.intp, copy=False), 1)
+    return target.reshape(1, 1) if ndim == 1 else target[:, None].astype(np.intp, copy=False)
 
 
 def _total(weights, target: np.ndarray, dtype):
@@ -87,14 +92,13 @@ def nll_loss(input, target, weight=None, *, ignore_index, reduction):
     """z = -w[y] x[y] for each target y; their sum; or their sum / sum of the w[y]"""
     x = input.reshape(1, -1) if input.ndim == 1 else input
     index, weights = _weights(_batched(target, input.ndim), weight, x.shape[1], ignore_index, input.dtype)
-    loss = -np.take_along_axis(x, index, 1)
+    loss = -x[on_lines(index, 1)]
     if weights is not None:
         loss = np.where(weights == 0, 0, loss * weights).astype(input.dtype, copy=False)
     if reduction == "none":
         return loss.reshape(target.shape)
     total = add_reduce(loss, None)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return total if reduction == "sum" else total / _total(weights, target, input.dtype)
+    return total if reduction == "sum" else total / _total(weights, target, input.dtype)
 
 
 @op(
@@ -115,12 +119,11 @@ def nll_loss_backward(grad, target, weight=None, *, size, ignore_index, reductio
     if weights is not None:
         values = values * weights
     if reduction == "mean":
-        with np.errstate(invalid="ignore", divide="ignore"):
-            values = values / _total(weights, target, grad.dtype)
+        values = values / _total(weights, target, grad.dtype)
         if weights is not None:
             # 0 / 0 where every target is ignored: the mean is nan, but nothing depends on the input.
             values = np.where(_batched(target, len(size)) == ignore_index, 0, values)
-    np.put_along_axis(out, index, values, 1)
+    out[on_lines(index, 1)] = values
     return out.reshape(size)
 
 

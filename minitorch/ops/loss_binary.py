@@ -63,7 +63,10 @@ def binary_cross_entropy(
         )
     if weight is not None:
         weight = weight.expand(broadcast_shapes(target.array.shape, weight.array.shape))
-    if not ((input.array >= 0) & (input.array <= 1)).all():
+    probabilities = input.array
+    if probabilities.size and not (
+        np.minimum.reduce(probabilities, None) >= 0 and np.maximum.reduce(probabilities, None) <= 1
+    ):
         raise RuntimeError("binary_cross_entropy(): all elements of input should be between 0 and 1")
     return bce(input, target, weight, reduction=reduction)
 

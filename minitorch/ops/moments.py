@@ -1,8 +1,7 @@
 """Variance and standard deviation.
 
-Two passes: the mean first, then the squares of the deviations from it. What rounding left in the mean is taken out
-again by the deviations' own sum, which would be zero (Chan, Golub, LeVeque 1983, "Algorithms for computing the sample
-variance", the corrected two-pass algorithm). E[x^2] - E[x]^2 would cancel catastrophically.
+Two passes, in float64: the mean first, then the squares of the deviations from it. E[x^2] - E[x]^2 would cancel
+catastrophically (Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance").
 """
 
 from __future__ import annotations
@@ -19,11 +18,10 @@ from .reduce import add_reduce, count, mean_dims, numpy_arguments, reduced_dims,
 
 def _variance(input, dim, correction, keepdim):
     n = count(input.shape, dim)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        deviation = input - add_reduce(input, dim, True) / np.array(n, input.dtype)
-        drift = add_reduce(deviation, dim, keepdim)
-        squares = add_reduce(np.multiply(deviation, deviation), dim, keepdim)
-        return (squares - drift * drift / np.array(n, input.dtype)) / np.array(max(n - correction, 0), input.dtype)
+    wide = input.astype(np.float64)
+    wide -= add_reduce(wide, dim, True) / np.float64(n)
+    wide *= wide
+    return (add_reduce(wide, dim, keepdim) / np.float64(max(n - correction, 0))).astype(input.dtype)
 
 
 def _var_gradient(g, input, dim, correction, keepdim):

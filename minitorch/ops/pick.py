@@ -8,9 +8,33 @@ Each is linear, and the other is its transpose.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from ..core.op import LINEAR, SAME, op
+
+
+@functools.lru_cache(maxsize=256)
+def _positions(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    return tuple(np.ogrid[tuple(map(slice, shape))])
+
+
+def on_lines(index: np.ndarray, dim: int) -> tuple[np.ndarray, ...]:
+    """What to index an array with to reach, on each of its lines along `dim`, the places in `index`.
+
+    As np.take_along_axis and np.put_along_axis do, in a tenth of their time for small arrays.
+    """
+    if index.ndim == 1:
+        return (index,)
+    small = index.size < 4096  # the positions of a large array are not worth keeping
+    positions = _positions(index.shape) if small else _positions.__wrapped__(index.shape)
+    return (*positions[:dim], index, *positions[dim + 1 :])
+
+
+def inserted(array: np.ndarray, dim: int) -> np.ndarray:
+    """A dimension of size 1 put in at `dim`."""
+    return array[(*(slice(None),) * dim, None)]
 
 
 @op(
@@ -24,8 +48,8 @@ def pick(input, index, *, dim, keepdim):
     if not input.ndim:
         return input.copy()
     if keepdim:
-        return np.take_along_axis(input, index, dim)
-    return np.take_along_axis(input, np.expand_dims(index, dim), dim).squeeze(dim)
+        return input[on_lines(index, dim)]
+    return input[on_lines(inserted(index, dim), dim)].squeeze(dim)
 
 
 @op(
@@ -39,12 +63,10 @@ def place(values, index, *, size, dim, keepdim, repeats=False):
     if not size:
         return values.copy()
     if not keepdim:
-        values, index = np.expand_dims(values, dim), np.expand_dims(index, dim)
+        values, index = inserted(values, dim), inserted(index, dim)
     out = np.zeros(size, values.dtype)
     if repeats:
-        where = list(np.ogrid[tuple(map(slice, values.shape))])
-        where[dim] = index
-        np.add.at(out, tuple(where), values)
+        np.add.at(out, on_lines(index, dim), values)
     else:
-        np.put_along_axis(out, index, values, dim)
+        out[on_lines(index, dim)] = values
     return out

@@ -24,7 +24,8 @@ def accumulate(ufunc, input: np.ndarray, dim: int, reverse: bool = False) -> np.
     if not input.ndim:
         return input.copy()
     if reverse:
-        return np.flip(accumulate(ufunc, np.flip(input, dim), dim), dim)
+        backwards = (*(slice(None),) * dim, slice(None, None, -1))
+        return accumulate(ufunc, input[backwards], dim)[backwards]
     if input.dtype == np.float32:
         return ufunc.accumulate(input, dim, np.float64).astype(np.float32)
     return ufunc.accumulate(input, dim)

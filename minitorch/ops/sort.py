@@ -13,7 +13,7 @@ from ..core.op import GENERAL, SAME, function, op
 from ..core.tensor import Tensor
 from ..shapes import as_int, normalize_dim
 from .extrema import shared_evenly
-from .pick import place
+from .pick import on_lines, place
 from .reduce import numpy_arguments
 
 
@@ -27,10 +27,10 @@ def placed(g, z, size, dim):
 def sorting_order(input: np.ndarray, dim: int, descending: bool) -> np.ndarray:
     """The indices that sort `input` stably along `dim`."""
     if not descending:
-        return np.argsort(input, dim, "stable")
+        return input.argsort(dim, "stable")
     # Sorted from behind and read from behind, equal elements come out in their first order.
-    n = input.shape[dim]
-    return n - 1 - np.flip(np.argsort(np.flip(input, dim), dim, "stable"), dim)
+    backwards = (*(slice(None),) * dim, slice(None, None, -1))
+    return input.shape[dim] - 1 - input[backwards].argsort(dim, "stable")[backwards]
 
 
 @op(GENERAL, dtype=SAME, vjp=dict(input=placed), backward_name="SortBackward0")
@@ -39,7 +39,7 @@ def sort_dim(input, *, dim, descending):
     if not input.ndim:
         return input.copy(), np.zeros((), np.int64)
     order = sorting_order(input, dim, descending)
-    return np.take_along_axis(input, order, dim), order
+    return input[on_lines(order, dim)], order
 
 
 @function(torch="sort")
@@ -81,8 +81,8 @@ def _leading(input: np.ndarray, k: int, dim: int, largest: bool) -> np.ndarray:
         candidates = np.argpartition(input, n - k, dim)[(*lead, slice(n - k, None))]
     else:
         candidates = np.argpartition(input, k - 1, dim)[(*lead, slice(k))]
-    order = sorting_order(np.take_along_axis(input, candidates, dim), dim, largest)
-    return np.take_along_axis(candidates, order, dim)
+    order = sorting_order(input[on_lines(candidates, dim)], dim, largest)
+    return candidates[on_lines(order, dim)]
 
 
 @op(GENERAL, dtype=SAME, vjp=dict(input=placed), backward_name="TopkBackward0")
@@ -91,7 +91,7 @@ def topk_dim(input, *, k, dim, largest):
     if not input.ndim:
         return (input.copy(), np.zeros((), np.int64)) if k else (np.empty(0, input.dtype), np.empty(0, np.int64))
     order = _leading(input, k, dim, largest)
-    return np.take_along_axis(input, order, dim), order
+    return input[on_lines(order, dim)], order
 
 
 @function(torch="topk")
@@ -113,7 +113,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 
 
 def _at(input: np.ndarray, index: np.ndarray, dim: int, keepdim: bool):
-    values = np.take_along_axis(input, index, dim)
+    values = input[on_lines(index, dim)]
     return (values, index) if keepdim else (values.squeeze(dim), index.squeeze(dim))
 
 
@@ -131,7 +131,7 @@ def kthvalue_dim(input, *, k, dim, keepdim):
     if not input.ndim:
         return _only(input)
     place_of = (slice(None),) * dim + (slice(k - 1, k),)
-    return _at(input, np.argpartition(input, k - 1, dim)[place_of], dim, keepdim)
+    return _at(input, input.argpartition(k - 1, dim)[place_of], dim, keepdim)
 
 
 def _check_ranked(name: str, input: Tensor, dim: int) -> int:
@@ -162,10 +162,10 @@ def _median_index(input: np.ndarray, dim: int, skip_nan: bool) -> np.ndarray:
     unordered = np.isnan(input) if input.dtype.kind == "f" else None
     middle = (*lead, slice((n - 1) // 2, (n - 1) // 2 + 1))
     if unordered is None or not unordered.any():
-        return np.argpartition(input, (n - 1) // 2, dim)[middle]
+        return input.argpartition((n - 1) // 2, dim)[middle]
     if skip_nan:
         numbers = n - np.add.reduce(unordered, dim, keepdims=True)
-        return np.take_along_axis(np.argsort(input, dim, "stable"), np.maximum(numbers - 1, 0) // 2, dim)
+        return np.argsort(input, dim, "stable")[on_lines(np.maximum(numbers - 1, 0) // 2, dim)]
     ordered = np.argsort(input, dim, "stable")[middle]
     return np.where(unordered.any(dim, keepdims=True), unordered.argmax(dim, keepdims=True), ordered)
 
@@ -234,14 +234,14 @@ def mode_dim(input, *, dim, keepdim):
     if not input.ndim:
         return _only(input)
     order = np.argsort(input, dim, "stable")
-    ranked = np.take_along_axis(input, order, dim)
+    ranked = input[on_lines(order, dim)]
     lead = (slice(None),) * dim
     position = np.arange(input.shape[dim]).reshape([-1 if d == dim else 1 for d in range(input.ndim)])
     starts = np.ones(input.shape, np.bool_)
     starts[(*lead, slice(1, None))] = ranked[(*lead, slice(1, None))] != ranked[(*lead, slice(None, -1))]
     run_so_far = position - np.maximum.accumulate(np.where(starts, position, 0), dim)
     last_of_longest = run_so_far.argmax(dim, keepdims=True)
-    return _at(input, np.take_along_axis(order, last_of_longest, dim), dim, keepdim)
+    return _at(input, order[on_lines(last_of_longest, dim)], dim, keepdim)
 
 
 @function(torch="mode")
