@@ -56,7 +56,7 @@ class Accuracy:
         exact = compute(None)
         if exact is None:
             return None
-        zero = 1e-12 * truth.scale
+        zero = 0.0 if self.elementwise else 1e-10 * truth.scale
         triples = [t for t in rounded(ours, theirs, exact) if t[3] in NARROW and np.abs(t[2]).max(initial=0.0) > zero]
         which = 0 if self.elementwise else 1
         left, right = (max((ulps.errors(t[i], t[2], t[3])[which] for t in triples), default=0.0) for i in (0, 1))
