@@ -16,7 +16,7 @@ def laid_out(values, layout):
     if layout == "permuted":
         return np.ascontiguousarray(values.T).T
     if layout == "sliced":
-        large = np.full([2 * n + 1 for n in values.shape], np.nan, values.dtype)
+        large = np.full([2 * n + 1 for n in values.shape], np.nan if values.dtype.kind == "f" else 99, values.dtype)
         view = large[tuple(slice(1, None, 2) for _ in values.shape)]
         view[...] = values
         return view

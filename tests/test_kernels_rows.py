@@ -141,6 +141,27 @@ def test_max_pool_of_nothing_and_of_threads():
         assert np.array_equal(results[0][0], other[0]) and np.array_equal(results[0][1], other[1])
 
 
+@settings(deadline=None, max_examples=30)
+@given(
+    planes=st.lists(st.integers(0, 4), max_size=2), count=st.integers(0, 30), size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_scatter_planes(planes, count, size, dtype, layout, seed):
+    z = draw(seed, (*planes, count, 1), dtype, layout)
+    indices = laid_out(np.random.default_rng(seed).integers(0, size[0] * size[1], z.shape), layout)
+    truth = np.zeros((int(np.prod(planes)), size[0] * size[1]))
+    np.add.at(truth, (np.arange(len(truth))[:, None], indices.reshape(len(truth), count)), z.reshape(len(truth), count))
+    found = accelerated("scatter_planes")(z, indices, size=(*planes, *size), n=2)
+    assert found.shape == (*planes, *size) and found.dtype == z.dtype
+    assert np.allclose(found.reshape(truth.shape), truth, rtol=0, atol=1e-5 if dtype == "float32" else 1e-14)
+
+
+@pytest.mark.parametrize("index", [-1, 6])
+def test_scatter_planes_outside(index):
+    with exactly(2), pytest.raises(IndexError, match="scatter_planes"):
+        accelerated("scatter_planes")(np.ones((2, 1, 1)), np.full((2, 1, 1), index), size=(2, 2, 3), n=2)
+
+
 # exp.
 
 

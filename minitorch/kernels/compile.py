@@ -38,6 +38,7 @@ EXAMPLES: dict[str, Callable] = {
     "max_pool2d_with_indices": lambda run, dtype: run(
         image(dtype), kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), dilation=(1, 1), ceil_mode=False
     ),
+    "scatter_planes": lambda run, dtype: run(rows(dtype), np.zeros((3, 4), np.int64), size=(3, 5), n=1),
     "softmax": lambda run, dtype: run(rows(dtype), dim=1),
     "log_softmax": lambda run, dtype: run(rows(dtype), dim=1),
     "softmax_backward": lambda run, dtype: run(rows(dtype), rows(dtype), dim=1),

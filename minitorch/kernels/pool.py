@@ -1,4 +1,4 @@
-"""max_pool2d with the positions of its maxima.
+"""max_pool2d with the positions of its maxima, and its gradient, which goes back to them.
 
     values[n, c, i, j] = max over the window of input[n, c, i * stride - padding + k * dilation, ..]
     indices[n, c, i, j] = its flat position h * W + w in the plane
@@ -8,6 +8,8 @@ as torch does). Comparing pixel by pixel, a processor mostly waits for branches 
 are the outer loops, and each updates a vector of neighbouring outputs at once without a branch: value and tap are
 replaced where the input is larger.
 """
+
+import math
 
 import numpy as np
 from llvmlite import ir
@@ -19,7 +21,7 @@ from .jit import njit, plain, take
 from .registry import accelerates
 from .simd import BITS, Emitter
 
-__all__ = ["max_pool2d_with_indices"]
+__all__ = ["max_pool2d_with_indices", "scatter_planes"]
 
 
 def max_tap(step):
@@ -80,12 +82,16 @@ def pool_planes(counter, input, values, indices, best, best_tap, size, out_size,
     height, width = size
     out_height, out_width = out_size
     planes = len(input) // (height * width)
+    # For each tap of a row: its first column, and which outputs begin <= j < end see it inside the input.
+    columns = dilation[1] * np.arange(kernel[1]) - padding[1]
+    begin = np.maximum(0, -(columns // stride[1]))
+    end = np.minimum(out_width, (width - 1 - columns) // stride[1] + 1)
     plane = take(counter)
     while plane < planes:
         for i in range(out_height):
             top = i * stride[0] - padding[0]
             best[:] = -np.inf
-            best_tap[:] = max(0, -(top // dilation[0])) * dilation[0] * width  # the first tap inside: if all is -inf
+            best_tap[:] = -(top // dilation[0]) * dilation[0] * width if top < 0 else 0  # first inside: if all is -inf
             for j in range(min(out_width, (padding[1] + stride[1] - 1) // stride[1])):
                 best_tap[j] += -((j * stride[1] - padding[1]) // dilation[1]) * dilation[1]
             for kh in range(kernel[0]):
@@ -93,25 +99,22 @@ def pool_planes(counter, input, values, indices, best, best_tap, size, out_size,
                 if row < 0 or row >= height:
                     continue
                 for kw in range(kernel[1]):
-                    first = kw * dilation[1] - padding[1]
-                    begin = max(0, -(first // stride[1]))
-                    end = min(out_width, (width - 1 - first) // stride[1] + 1)
                     tap = kh * dilation[0] * width + kw * dilation[1]
-                    line = (plane * height + row) * width + first
-                    j = begin
+                    line = (plane * height + row) * width + columns[kw]
+                    j, stop = begin[kw], end[kw]
                     if stride[1] == 1:
-                        while j < end and line + j + lanes <= len(input):
-                            tap_1(input, line + j, best, best_tap, j, tap, end - j)
+                        while j < stop and line + j + lanes <= len(input):
+                            tap_1(input, line + j, best, best_tap, j, tap, stop - j)
                             j += lanes
                     elif stride[1] == 2:
-                        while j < end and line + 2 * j + 2 * lanes <= len(input):
-                            tap_2(input, line + 2 * j, best, best_tap, j, tap, end - j)
+                        while j < stop and line + 2 * j + 2 * lanes <= len(input):
+                            tap_2(input, line + 2 * j, best, best_tap, j, tap, stop - j)
                             j += lanes
-                    for j in range(j, end):  # other strides, and the end of the memory
+                    while j < stop:  # other strides, and the end of the memory
                         x = input[line + j * stride[1]]
                         if x > best[j] or x != x:
-                            best[j] = x
-                            best_tap[j] = tap
+                            best[j], best_tap[j] = x, tap
+                        j += 1
             to = (plane * out_height + i) * out_width
             corner = top * width - padding[1]
             for j in range(out_width):
@@ -147,3 +150,35 @@ def max_pool2d_with_indices(input, *, kernel_size, stride, padding, dilation, ce
             tuple(stride), tuple(padding), tuple(dilation), lanes,
         )  # fmt: skip
     return values, indices
+
+
+@njit
+def add_planes(counter, input, indices, out):
+    """One thread. out[plane, indices[plane, j]] += input[plane, j]; IndexError for an index outside of it."""
+    planes, count = input.shape
+    size = out.shape[1]
+    good = True
+    plane = take(counter)
+    while plane < planes:
+        source, index, target = input[plane], indices[plane], out[plane]
+        for j in range(count):
+            at = index[j]
+            if 0 <= at < size:
+                target[at] += source[j]
+            else:
+                good = False
+        plane = take(counter)
+    if not good:
+        raise IndexError("scatter_planes: an index lies outside of its plane")
+
+
+@accelerates("scatter_planes")
+def scatter_planes(input, indices, *, size, n):
+    """x of shape `size`: x[.., i] = the sum of input[.., j] over all j whose indices[.., j] is i, the last n dimensions
+    counted as one."""
+    out = np.zeros(size, input.dtype)
+    if input.size:
+        planes = math.prod(size[:-n])
+        arrays = [plain(a).reshape(planes, -1) for a in (input, indices, out)]
+        threads.run(add_planes, threads.threads_for(10 * input.size), *arrays)
+    return out

@@ -44,6 +44,7 @@ KERNELS: dict[str, Kernel] = {
     "conv2d_weight": Kernel("conv", 0),
     "matmul": Kernel("matmul", 0, never),
     "max_pool2d_with_indices": Kernel("pool", 256),
+    "scatter_planes": Kernel("pool", 256),
     "softmax": Kernel("softmax", 64),
     "log_softmax": Kernel("softmax", 64),
     "softmax_backward": Kernel("softmax", 64),
@@ -91,7 +92,7 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
         if dtype.char not in "fd" or (worth is not None and not worth(first, *others, **params)):
             return reference(first, *others, **params)
         for other in others:
-            if other.dtype is not dtype and other.dtype != dtype:
+            if other.dtype is not dtype and other.dtype != dtype and other.dtype.kind != "i":
                 return reference(first, *others, **params)
         if fast is None:
             try:
