@@ -75,6 +75,12 @@ PROGRAMS = {
         [name for name, _ in small(lib).named_parameters(prefix="net", recurse=False)],
         len(list(small(lib).parameters())), len(list(small(lib).buffers())), len(list(small(lib).modules())),
     ),
+    "shared modules are listed once": lambda lib: (
+        m := lib.nn.ModuleDict({"a": (s := lib.nn.Linear(1, 1)), "b": s, "c": lib.nn.Sequential(s)}),
+        [name for name, _ in m.named_modules()], [name for name, _ in m.named_modules(remove_duplicate=False)],
+        [name for name, _ in m.named_children()], len(list(m.modules())), len(list(m.modules(remove_duplicate=False))),
+        list(m.state_dict()), [name for name, _ in m.named_parameters(remove_duplicate=False)],
+    )[1:],
     "text": lambda lib: repr(small(lib)),
     "metadata": lambda lib: small(lib).state_dict()._metadata,
     "state_dict with prefix and destination": lambda lib: (
@@ -393,6 +399,27 @@ def test_full_backward_hook_without_differentiable_input():
         m.register_full_backward_hook(lambda mod, gi, go: seen.append((plain(list(gi)), plain(list(go)))))
         (m(lib.tensor(X)) ** 2).sum().backward()
         return seen, m.weight.grad
+
+    same(program)
+
+
+def test_full_backward_hook_needs_the_gradient_of_the_output():
+    """A backward pass from inside the module does not fire its hook, also after one that did."""
+
+    def program(lib):
+        seen = []
+
+        class Keeps(lib.nn.Module):
+            def forward(self, x):
+                self.middle = x * 2
+                return self.middle * 3
+
+        m = Keeps()
+        m.register_full_backward_hook(lambda mod, gi, go: seen.append(plain(list(gi))))
+        x = lib.tensor(X).requires_grad_(True)
+        m(x).sum().backward(retain_graph=True)
+        m.middle.sum().backward()
+        return seen, x.grad
 
     same(program)
 

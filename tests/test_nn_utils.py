@@ -146,8 +146,12 @@ def test_spectral_norm(how, layer):
         function = lib.nn.utils.spectral_norm if how == "hook" else lib.nn.utils.parametrizations.spectral_norm
         module = function(getattr(lib.nn, layer)(*args), n_power_iterations=2)
         losses = train(lib, module, data)
-        state = module.state_dict()
+        state = copy.deepcopy(module.state_dict())
         result = [losses, state, [n for n, _ in module.named_parameters()]]
+        # Two forwards before one backward: the first keeps its own u and v.
+        (module(lib.tensor(data)) * module(lib.tensor(2 * data))).sum().backward()
+        result += [[p.grad for p in module.parameters()]]
+        module.load_state_dict(state)
         module.eval()
         result += [module(lib.tensor(data)), module(lib.tensor(data))]
         module.load_state_dict(state)

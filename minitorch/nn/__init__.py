@@ -1,6 +1,6 @@
 """Networks: modules, their parameters, and the functions they are made of (torch.nn)."""
 
-from . import functional, init, modules, parallel, parameter, utils
+from . import attention, functional, init, modules, parallel, parameter, utils
 from .modules import (
     CELU,
     ELU,
@@ -338,6 +338,7 @@ __all__ = [
     "_InstanceNorm",
     "_Loss",
     "_pair",
+    "attention",
     "functional",
     "init",
     "modules",
