@@ -1,4 +1,4 @@
-"""Choosing how attention is computed, for programs that do so. There is one way here, and the choice changes nothing."""
+"""Choosing how attention is computed, for programs that do so. There is one way here: the choice changes nothing."""
 
 from __future__ import annotations
 
