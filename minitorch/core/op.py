@@ -26,8 +26,8 @@ from .promote import COMPARE, DIFFERENCE, FLOAT, KEEP, PROMOTE, SAME, SUM
 from .tensor import Tensor, node_of, wrap
 
 __all__ = [
-    "COMPARE", "DIFFERENCE", "ELEMENTWISE", "FLOAT", "GENERAL", "KEEP", "LINEAR", "PROMOTE", "PUBLIC", "REGISTRY", "SAME", "SUM",
-    "VIEW", "Op", "function", "op",
+    "COMPARE", "DIFFERENCE", "ELEMENTWISE", "FLOAT", "GENERAL", "KEEP", "LINEAR", "PROMOTE", "PUBLIC", "REGISTRY", "SAME",
+    "SUM", "VIEW", "Op", "function", "op",
 ]  # fmt: skip
 
 ELEMENTWISE = "elementwise"  # diagonal Jacobian; inputs broadcast against each other

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from ..core.op import ELEMENTWISE, FLOAT, op
+from ..core.tensor import Tensor, wrap
 
 LN2, LN10 = math.log(2), math.log(10)
 
@@ -59,6 +60,7 @@ def log1p(input):
 @op(
     ELEMENTWISE,
     torch="logaddexp",
+    numbers=(),
     dtype=FLOAT,
     vjp=dict(
         input=lambda g, input, other: g / (1 + (other - input).exp()),
@@ -73,6 +75,7 @@ def logaddexp(input, other):
 @op(
     ELEMENTWISE,
     torch="logaddexp2",
+    numbers=(),
     dtype=FLOAT,
     vjp=dict(
         input=lambda g, input, other: g / (1 + (other - input).exp2()),
@@ -87,6 +90,7 @@ def logaddexp2(input, other):
 @op(
     ELEMENTWISE,
     torch="xlogy",
+    numbers=("input", "other"),
     dtype=FLOAT,
     vjp=dict(
         input=lambda g, input, other: g * _log_of(other).masked_fill((input == 0) & (other <= 0), 0),
@@ -100,13 +104,7 @@ def xlogy(input, other):
 
 
 def _log_of(other):
-    return other.log() if hasattr(other, "log") else np_log_number(other)
-
-
-def np_log_number(value):
-    from ..core.tensor import wrap
-
-    return wrap(np.log(np.array(value, np.float64)))
+    return other.log() if isinstance(other, Tensor) else wrap(np.log(np.array(other, np.float64)))
 
 
 @op(ELEMENTWISE, torch="sin", dtype=FLOAT, vjp=dict(input=lambda g, input: g * input.cos()))
@@ -155,6 +153,7 @@ def atan(input):
 @op(
     ELEMENTWISE,
     torch=("atan2", "arctan2"),
+    numbers=(),
     dtype=FLOAT,
     vjp=dict(
         input=lambda g, input, other: g * _over_square(other, input, other),
