@@ -221,13 +221,16 @@ def _joining_caller(op):
     def call(*tensors, **params):
         if state.trace is not None:
             return state.trace(op, tensors, params)
-        z = wrap(op.kernel(*[x.array for x in tensors], **params))
-        if state.grad and z.array.dtype.kind not in "iub":
-            nodes = [x.node if x.origin is None else node_of(x) for x in tensors]
-            for node in nodes:
-                if node is not None:
-                    z.node = Node(op, tuple(nodes), (), None, params, z.array.shape, z.array.dtype)
-                    break
+        arrays, plain = [], True
+        for x in tensors:
+            arrays.append(x.array)
+            if x.node is not None or x.origin is not None:
+                plain = False
+        z = wrap(op.kernel(*arrays, **params))
+        if not plain and state.grad and z.array.dtype.kind not in "iub":
+            nodes = tuple([node_of(x) for x in tensors])
+            if any([node is not None for node in nodes]):
+                z.node = Node(op, nodes, (), None, params, z.array.shape, z.array.dtype)
         return z
 
     return call

@@ -17,7 +17,11 @@ import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from ..core.op import REGISTRY
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 __all__ = ["KERNELS", "Kernel", "accelerates", "accelerated", "choose", "current", "use"]
 
@@ -85,24 +89,26 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
     fast = None
 
     def chosen(first, *others, **params):
-        nonlocal fast
-        if first.size < least:
-            return reference(first, *others, **params)
         dtype = first.dtype
-        if dtype.char not in "fd" or (worth is not None and not worth(first, *others, **params)):
+        if first.size < least or (dtype is not FLOAT32 and dtype is not FLOAT64):
             return reference(first, *others, **params)
         for other in others:
-            if other.dtype is not dtype and other.dtype != dtype and other.dtype.kind != "i":
+            if other.dtype is not dtype and other.dtype.kind != "i":
                 return reference(first, *others, **params)
-        if fast is None:
-            try:
-                fast = accelerated(name)
-            except ImportError as error:
-                if mode == "numba":
-                    raise
-                warnings.warn(f"Numba cannot be imported, {name} runs in NumPy: {error}", stacklevel=2)
-                fast = reference
-        return fast(first, *others, **params)
+        if worth is not None and not worth(first, *others, **params):
+            return reference(first, *others, **params)
+        return fast(first, *others, **params) if fast is not None else load()(first, *others, **params)
+
+    def load() -> Callable:
+        nonlocal fast
+        try:
+            fast = accelerated(name)
+        except ImportError as error:
+            if mode == "numba":
+                raise
+            warnings.warn(f"Numba cannot be imported, {name} runs in NumPy: {error}", stacklevel=3)
+            fast = reference
+        return fast
 
     return chosen
 

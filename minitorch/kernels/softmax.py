@@ -93,11 +93,10 @@ def along_last(array, dim):
 
 def run(kernel, arrays, dim, logarithm):
     first = arrays[0]
-    if first.ndim == 2 and dim == 1 and first.size <= TASK and all([a.flags.carray for a in arrays]):
+    if first.ndim == 2 and dim == 1 and 0 < first.size <= TASK and first.flags.carray and arrays[-1].flags.carray:
         # The usual small case, where every step of the general one below would be felt.
         out = np.empty_like(first)
-        if out.size:
-            kernel(np.zeros(1, np.int64), *arrays, out, len(first), logarithm)
+        kernel(np.zeros(1, np.int64), *arrays, out, len(first), logarithm)
         return out
     if arrays[0].ndim == 0:  # one element is a row of its own
         return run(kernel, [a.reshape(1) for a in arrays], 0, logarithm).reshape(())

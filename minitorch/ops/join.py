@@ -54,8 +54,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """
     if tensors.__class__ not in (list, tuple) or not _alike(tensors):
         tensors, dim = _made_alike(tensors, dim)
-    ndim = tensors[0].array.ndim
-    dim = normalize_dim(dim, ndim)
+    if dim.__class__ is not int or not 0 <= dim < tensors[0].array.ndim:
+        dim = normalize_dim(dim, tensors[0].array.ndim)
     sizes = [t.array.shape[dim] for t in tensors]
     try:
         return concatenate(*tensors, dim=dim, sizes=sizes)
@@ -65,11 +65,14 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def _alike(tensors) -> bool:
     """Whether these are tensors of one type and one number of dimensions, not 0: the usual case of cat."""
-    if not tensors or not isinstance(tensors[0], Tensor):
-        return False
-    ndim, dtype = tensors[0].array.ndim, tensors[0].array.dtype
+    dtype, ndim = None, 0
     for t in tensors:
-        if not isinstance(t, Tensor) or t.array.ndim != ndim or t.array.dtype is not dtype:
+        if not isinstance(t, Tensor):
+            return False
+        array = t.array
+        if dtype is None:
+            dtype, ndim = array.dtype, array.ndim
+        elif array.dtype is not dtype or array.ndim != ndim:
             return False
     return ndim > 0
 
