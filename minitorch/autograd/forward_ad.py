@@ -143,7 +143,11 @@ def _by_linearity(op, inputs, tangents, params, output) -> Tensor:
     """tz = sum_i f(x_1, ..., t_i, ..., x_n), f being linear in each input."""
     total = None
     if op.variadic is not None and op.kind == LINEAR:  # one linear function of all tensors together
-        filled = [_zeros(x) if t is None else t for x, t in zip(inputs, tangents, strict=True)]
+        # What has no rule (the places of `add_at`) is not varied: it stays.
+        filled = [
+            t if t is not None else x if op.rules.get(op.input_name(i)) is None else _zeros(x)
+            for i, (x, t) in enumerate(zip(inputs, tangents, strict=True))
+        ]
         return op.call(*filled, **params)
     for i, tangent in enumerate(tangents):
         if tangent is not None:
