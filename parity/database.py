@@ -47,19 +47,24 @@ def dtypes_for(info: Any, wanted: tuple[str, ...] | None, device: str) -> list[s
     return [d for d in FLOAT if d in supported] or [d for d in WITHOUT_FLOAT if d in supported]
 
 
-def samples(info: Any, dtype: str, device: str = "cpu", limit: int | None = None) -> list[Sample]:
-    """The samples of one operation and dtype, the same ones in every run; ``limit`` takes a few, spread evenly."""
+def samples(
+    info: Any, dtype: str, device: str = "cpu", limit: int | None = None, made: int | None = None
+) -> list[Sample]:
+    """The samples of one operation and dtype, the same ones in every run.
+
+    ``limit`` takes a few, spread evenly over the first ``made`` (by default 30 times as many): some operations have a
+    thousand, and making them takes longer than running a few.
+    """
+    if made is None and limit is not None:
+        made = 30 * limit
     kind = getattr(torch, dtype)
     differentiable = info.supports_autograd and kind in info.supported_backward_dtypes(device)
     seed = zlib.crc32(info.full_name.encode())
     torch.manual_seed(seed % 2**31)
-    made = info.sample_inputs(device, kind, requires_grad=differentiable and kind.is_floating_point)
-    if limit is not None:
-        # Some operations have a thousand samples, and making them takes longer than running a few.
-        made = islice(made, 30 * limit)
+    drawn = info.sample_inputs(device, kind, requires_grad=differentiable and kind.is_floating_point)
     found = [
         Sample(info, (s.input, *s.args), s.kwargs, s.output_process_fn_grad, s.broadcasts_input, seed + i)
-        for i, s in enumerate(made)
+        for i, s in enumerate(islice(drawn, made))
     ]
     if limit is not None and len(found) > limit:
         found = [found[i * len(found) // limit] for i in range(limit)]

@@ -22,10 +22,13 @@ from minitorch.core.state import state
 from minitorch.core.tensor import Tensor, wrap
 
 from . import calls, database
+from .bridge import tensors_in
 from .sample import Sample
 
 MOST_ELEMENTS = 600  # per call: the properties are about rules, not about size
 KEPT_CALLS = 12  # different ones per primitive
+SAMPLES_EACH = 3  # run per operation, spread over its
+SAMPLES_MADE = 24  # first samples
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,14 @@ def half_rewritten(x: Tensor) -> Tensor:
     return y
 
 
-# Short programs for the primitives that no sample of torch's calls. x: a positive 3 x 4 tensor below one.
+def ctc(x: Tensor) -> Tensor:
+    """Two short sequences; torch's samples are long."""
+    targets, lengths = minitorch.tensor([[1, 2], [2, 2]]), minitorch.tensor([3, 3])
+    log_probs = minitorch.stack([x, x.flip(1), x.roll(1, 1)]).narrow(1, 0, 2).log_softmax(2)
+    return minitorch.nn.functional.ctc_loss(log_probs, targets, lengths, minitorch.tensor([2, 1]))
+
+
+# Short programs for the primitives that the few samples of torch's do not call. x: a positive 3 x 4 tensor below one.
 PROGRAMS: tuple[Callable[[Tensor], Any], ...] = (
     half_rewritten,
     lambda x: (x * 1).copy_(x * x),
@@ -84,11 +94,19 @@ PROGRAMS: tuple[Callable[[Tensor], Any], ...] = (
     lambda x: minitorch.special.entr(x),
     lambda x: x.detach().view(minitorch.int64),
     lambda x: x.detach().clone().bernoulli_(x.detach()),
+    lambda x: x.bernoulli(0.5),
+    lambda x: minitorch.add(x, x * x, alpha=0.3),
+    lambda x: minitorch.nn.functional.gelu(x, approximate="tanh"),
+    lambda x: minitorch.nn.functional.batch_norm(x, x[0].detach(), x[1].detach(), x[2], x[1]),
+    lambda x: x.prod(1),
+    lambda x: x.median(1),
+    lambda x: x.nanmedian(1),
+    ctc,
 )
 
 
 @cache
-def recorded(samples_each: int = 8) -> dict[str, list[Recorded]]:
+def recorded() -> dict[str, list[Recorded]]:
     """The calls of every primitive in the REGISTRY, by its name; an empty list for one that no sample reaches."""
     seen: dict[str, dict[str, Recorded]] = {}
     with warnings.catch_warnings():
@@ -96,11 +114,18 @@ def recorded(samples_each: int = 8) -> dict[str, list[Recorded]]:
         for name in database.select(None, []):
             info = database.infos()[name]
             for dtype in database.dtypes_for(info, None, "cpu")[:1]:
-                for sample in database.samples(info, dtype, limit=samples_each):
+                for sample in small_samples(info, dtype):
                     take_down(sample_call(sample), seen)
         for program in PROGRAMS:
             take_down(program_call(program), seen)
     return {name: list(seen.get(name, {}).values()) for name in REGISTRY}
+
+
+def small_samples(info: Any, dtype: str) -> list[Sample]:
+    """A few of the first samples, small ones only: making and running them all takes minutes."""
+    made = database.samples(info, dtype, made=SAMPLES_MADE)
+    small = [s for s in made if sum(t.numel() for t in tensors_in([s.args, s.kwargs])) <= MOST_ELEMENTS]
+    return [small[i * len(small) // SAMPLES_EACH] for i in range(SAMPLES_EACH)] if len(small) > SAMPLES_EACH else small
 
 
 def sample_call(sample: Sample) -> Callable[[], calls.Call]:

@@ -77,7 +77,7 @@ def to(input: Tensor, *args, dtype=None, device=None, non_blocking=False, copy=F
     for value in args:
         if isinstance(value, Tensor):
             dtype = value.dtype
-        elif isinstance(value, dtypes.dtype):
+        elif isinstance(value, dtypes.dtype) or value in (float, int, bool):
             dtype = value
         elif isinstance(value, bool):
             copy = value if copy is False and non_blocking else copy
@@ -192,7 +192,7 @@ def copy_(input: Tensor, src, non_blocking: bool = False) -> Tensor:
     return input
 
 
-@op(ELEMENTWISE, dtype=KEEP, vjp=dict(input=_zeros, value=lambda g: g.sum()), backward_name="FillBackward0")
+@op(ELEMENTWISE, dtype=KEEP, vjp=dict(input=_zeros, value=lambda g: g), backward_name="FillBackward0")
 def filled(input, value):
     """`value` everywhere, in the shape and type of `input`"""
     return _broadcast_to(value, input)
