@@ -66,14 +66,19 @@ triangular_solve tril triu trunc var var_mean vdot vstack where xlogy
 )
 
 
+# Those whose `out=` must have the result's own type; the others convert, within the type's category.
+OUT_OF_ONE_TYPE = frozenset("aminmax cat gather index_select kthvalue max min median mode sort take topk".split())
+
+
 def with_out(name: str, function):
     """`function`, with torch's keyword `out=`: the result is copied into that tensor, which is returned."""
+    one_type = name in OUT_OF_ONE_TYPE
 
     @functools.wraps(function)
     def call(*args, out=None, **kwargs):
         if out is None:
             return function(*args, **kwargs)
-        return write_out(name, out, function(*args, **kwargs))
+        return write_out(name, out, function(*args, **kwargs), one_type)
 
     return call
 
@@ -114,9 +119,9 @@ def bind() -> None:
         if name.startswith("Tensor."):
             setattr(Tensor, name.removeprefix("Tensor."), function)
     for name in IN_PLACE:
-        function = PUBLIC.get(name) or PUBLIC.get(f"Tensor.{name}")
-        if function is not None and f"Tensor.{name}_" not in PUBLIC:
-            setattr(Tensor, f"{name}_", in_place(function, f"{name}_"))
+        returning = PUBLIC.get(name) or PUBLIC.get(f"Tensor.{name}")
+        if returning is not None and f"Tensor.{name}_" not in PUBLIC:
+            setattr(Tensor, f"{name}_", in_place(returning, f"{name}_"))
     for name, function in operators().items():
         setattr(Tensor, name, function)
     Tensor.detach_ = detach_

@@ -15,9 +15,9 @@ import numpy as np
 from ..dtypes import can_cast, from_numpy_dtype
 from .call import wrap
 from .node import Leaf, Node
-from .op import GENERAL, KEEP, op
+from .op import GENERAL, KEEP, LINEAR, op
 from .state import state
-from .tensor import Tensor, bump_version, node_of
+from .tensor import Tensor, bump_version, node_of, refuse, set_node
 
 
 def in_place(function, name: str):
@@ -87,19 +87,9 @@ def check_rewritable(self: Tensor, node) -> None:
     """RuntimeError for a tensor whose history may not be rewritten: a leaf, a view of one, some views."""
     origin = self.origin
     if origin is not None:
-        if origin.kind == "multi":
-            raise RuntimeError(
-                f"Output 0 of {origin.op.op.backward_name} is a view and is being modified inplace. This view is the "
-                "output of a function that returns multiple views. Such functions do not allow the output views to be "
-                "modified inplace. You should replace the inplace operation by an out-of-place one."
-            )
-        if origin.kind == "no_grad":
-            raise RuntimeError(
-                "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that "
-                "this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
-                "the view and the inplace either both inside the no_grad block or both outside."
-            )
-        if node is not None and type(origin.root.node) is Leaf:
+        if origin.kind != "default":
+            refuse(origin, "is being modified inplace")
+        if node is not None and (origin.root.node is None or type(origin.root.node) is Leaf):
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     if type(node) is Leaf:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
@@ -107,11 +97,11 @@ def check_rewritable(self: Tensor, node) -> None:
 
 def check_cast(source: np.dtype, target: np.dtype) -> None:
     """RuntimeError when a result of type `source` may not be written to a tensor of type `target`."""
-    source, target = from_numpy_dtype(source), from_numpy_dtype(target)
-    if not can_cast(source, target):
+    result, wanted = from_numpy_dtype(source), from_numpy_dtype(target)
+    if not can_cast(result, wanted):
         raise RuntimeError(
-            f"result type {SCALAR_TYPE[source.name]} can't be cast to the desired output type "
-            f"{SCALAR_TYPE[target.name]}"
+            f"result type {SCALAR_TYPE[result.name]} can't be cast to the desired output type "
+            f"{SCALAR_TYPE[wanted.name]}"
         )
 
 
@@ -150,14 +140,13 @@ def rebase(self: Tensor, node) -> None:
     """Give `self` (already rewritten) the history `node`; a view passes it on to its root."""
     origin = self.origin
     if origin is None:
-        self.node = node
+        set_node(self, node)
         return
     root = origin.root
-    root_node = node_of(root)
     params = {"steps": origin.steps(), "strides": root.array.strides}
-    root.node = Node(write_view.op, (root_node, node), (), None, params, root.array.shape, root.array.dtype)
+    edges = (root.node, node)
+    set_node(root, Node(write_view.op, edges, (), None, params, root.array.shape, root.array.dtype))
     origin.seen = 0  # the view's own node is made again from the root's when it is asked for
-    node_of(self)
 
 
 def replay(tensor: Tensor, steps) -> Tensor:
@@ -168,16 +157,17 @@ def replay(tensor: Tensor, steps) -> Tensor:
 
 
 def _laid_out(array: np.ndarray, strides) -> np.ndarray:
-    """A copy of `array` with the given strides, when those describe a dense layout; else a contiguous copy."""
-    order = sorted(range(array.ndim), key=lambda d: -abs(strides[d]))
-    copy = np.empty([array.shape[d] for d in order], array.dtype)
-    copy = copy.transpose(np.argsort(order)) if order else copy
+    """A copy of `array` in memory of its own, with exactly these strides (in bytes)."""
+    reach = [(n - 1) * s for n, s in zip(array.shape, strides, strict=True)] if array.size else []
+    first = -sum([r for r in reach if r < 0])
+    memory = np.zeros(first + sum([r for r in reach if r > 0]) + array.itemsize, np.uint8)
+    copy = np.ndarray(array.shape, array.dtype, memory, first, strides)
     copy[...] = array
     return copy
 
 
 def _values_of(g: Tensor, steps, strides) -> Tensor:
-    return replay(relayout(g, strides=strides), steps)
+    return replay(g if g.array.strides == strides else relayout(g, strides=strides), steps)
 
 
 def _zeros(like: Tensor) -> Tensor:
@@ -188,10 +178,10 @@ def _without_region(g: Tensor, steps, strides) -> Tensor:
     return write_view(g, _zeros(_values_of(g, steps, strides)), steps=steps, strides=strides)
 
 
-@op("linear", dtype=KEEP, vjp=dict(input=lambda g: g))
+@op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g: g))
 def relayout(input, *, strides):
-    """The same values in the memory order of `strides`, so that views made by strides mean the same elements."""
-    return input if input.strides == tuple(strides) else _laid_out(input, strides)
+    """A copy with these strides (in bytes), so that views made by strides mean the same elements."""
+    return _laid_out(input, strides)
 
 
 @op(
@@ -219,10 +209,13 @@ def write_view(input, values, *, steps, strides):
     return out.array
 
 
-def write_out(name: str, out: Tensor, result):
-    """`out=`: the result copied into `out`, which is resized first when its shape differs. Returns `out`."""
+def write_out(name: str, out: Tensor, result, one_type: bool = False):
+    """`out=`: the result copied into `out`, which is resized first when its shape differs. Returns `out`.
+
+    one_type: `out` must have the type of the result (RuntimeError otherwise).
+    """
     if isinstance(result, tuple):
-        return tuple(write_out(name, o, r) for o, r in zip(out, result, strict=True))
+        return tuple(write_out(name, o, r, one_type) for o, r in zip(out, result, strict=True))
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if state.grad and (node_of(out) is not None or result.node is not None):
@@ -230,6 +223,9 @@ def write_out(name: str, out: Tensor, result):
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
         )
+    if one_type and result.array.dtype != out.array.dtype:
+        expected, found = from_numpy_dtype(result.array.dtype), from_numpy_dtype(out.array.dtype)
+        raise RuntimeError(f"{name}(): expected out tensor to have dtype {expected}, but got {found} instead")
     check_cast(result.array.dtype, out.array.dtype)
     check_overlap(name, out.array)
     if out.array.shape != result.array.shape:

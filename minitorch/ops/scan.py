@@ -35,6 +35,8 @@ def scan_arguments(name: str, input: Tensor, dim, dtype, numpy_names: dict):
     """The input in the type it is accumulated in, `dim` from the front, and the result's type where it is another."""
     if numpy_names:
         dim, _ = numpy_arguments(name, numpy_names, dim, False)
+    if dim is None:
+        raise TypeError(f"{name}() missing required argument: 'dim' (int)")
     dim = normalize_dim(dim, input.array.ndim)
     if dtype is None:
         return input, dim, None
@@ -57,7 +59,7 @@ def cumsum_dim(input, *, dim, reverse):
 
 
 @function(torch="cumsum")
-def cumsum(input: Tensor, dim: int, *, dtype=None, **numpy_names) -> Tensor:
+def cumsum(input: Tensor, dim: int | None = None, *, dtype=None, **numpy_names) -> Tensor:
     """z_i = x_0 + ... + x_i along `dim`. Bools and integers are summed in int64."""
     input, dim, result = scan_arguments("cumsum", input, dim, dtype, numpy_names)
     total = cumsum_dim(input, dim=dim, reverse=False)
