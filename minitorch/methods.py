@@ -52,16 +52,16 @@ OUT = frozenset(
     """
 abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr all amax amin aminmax any argmax argmin argsort
 asin asinh atan atan2 atanh baddbmm bernoulli bitwise_and bitwise_left_shift bitwise_not bitwise_or
-bitwise_right_shift bitwise_xor bmm bucketize cat ceil cholesky cholesky_inverse cholesky_solve clamp clip
-column_stack concat concatenate copysign cos cosh cross cummax cummin cumprod cumsum deg2rad diag digamma div divide
-dot dstack eq erf erfc erfinv exp exp2 expm1 float_power floor floor_divide fmax fmin fmod frac gather ge greater
-greater_equal gt heaviside histc hstack hypot index_add index_copy index_select inner isin isneginf isposinf kron
-kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp
-logical_and logical_not logical_or logical_xor logit logsumexp lt masked_select matmul matrix_power max maximum mean
-min minimum mm mode mul multiply mv nan_to_num nanmean nanquantile ne neg negative nonzero norm not_equal outer pow
-prod quantile reciprocal remainder renorm round row_stack rsqrt scatter scatter_add searchsorted sigmoid sign signbit
-sin sinc sinh softmax sort sqrt square stack std std_mean sub subtract sum svd take take_along_dim tan tanh topk
-triangular_solve tril triu trunc var var_mean vdot vstack where xlogy
+bitwise_right_shift bitwise_xor bmm bucketize ceil cholesky cholesky_inverse cholesky_solve clamp clip column_stack
+copysign cos cosh cross cummax cummin cumprod cumsum deg2rad diag digamma div divide dot dstack eq erf erfc erfinv exp
+exp2 expm1 float_power floor floor_divide fmax fmin fmod frac gather ge greater greater_equal gt heaviside histc
+hstack hypot index_add index_copy index_select inner isin isneginf isposinf kron kthvalue ldexp le lerp less
+less_equal lgamma log log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not
+logical_or logical_xor logit logsumexp lt masked_select matmul matrix_power max maximum mean min minimum mm mode mul
+multiply mv nan_to_num nanmean nanquantile ne neg negative nonzero norm not_equal outer pow prod quantile reciprocal
+remainder renorm round row_stack rsqrt scatter scatter_add searchsorted sigmoid sign signbit sin sinc sinh softmax
+sort sqrt square stack std std_mean sub subtract sum svd take take_along_dim tan tanh topk triangular_solve tril triu
+trunc var var_mean vdot vstack where xlogy
     """.split()
 )
 

@@ -13,6 +13,7 @@ import functools
 import numpy as np
 
 from ..dtypes import can_cast, from_numpy_dtype
+from ..strided import address, is_dense
 from .call import wrap
 from .node import Leaf, Node
 from .op import GENERAL, KEEP, LINEAR, op
@@ -36,10 +37,11 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
     kwargs = kwargs or {}
     if state.trace is not None:
         return _apply_traced(name, function, self, args, kwargs)
-    node = node_of(self)
+    check_overlap(name, self.array, args)
     if not state.grad:
         write(name, self, function(self, *args, **kwargs).array)
         return self
+    node = node_of(self)
     needs_grad = node is not None or _any_requires_grad(args, kwargs)
     if needs_grad:
         check_rewritable(self, node)
@@ -120,20 +122,42 @@ def write(name: str, self: Tensor, values: np.ndarray) -> None:
         )
     if values.dtype != array.dtype:
         check_cast(values.dtype, array.dtype)
-    check_overlap(name, array)
     if values is not array:
         np.copyto(array, values, casting="unsafe")
     bump_version(self)
 
 
-def check_overlap(name: str, array: np.ndarray) -> None:
-    """RuntimeError when two elements share one memory location (an expanded tensor)."""
-    for size, stride in zip(array.shape, array.strides, strict=True):
-        if array.size and stride == 0 and size > 1:
+# What these write does not depend on what was there, so elements may share memory.
+_WRITE_ONLY = frozenset(["fill_", "zero_", "masked_fill_", "index_fill_"])
+# These read their sources while they write, so a source may not be the tensor itself.
+_READ_LATE = frozenset(["index_add_", "index_copy_", "index_put_", "scatter_", "scatter_add_"])
+
+
+def check_overlap(name: str, array: np.ndarray, sources=()) -> None:
+    """RuntimeError when two elements to be written share one memory location (an expanded tensor), or when a source
+    shares memory with `array` without being the same view of it."""
+    if not array.flags.c_contiguous and name not in _WRITE_ONLY:
+        for size, stride in zip(array.shape, array.strides, strict=True):
+            if stride == 0 and size > 1 and array.size:
+                raise RuntimeError(
+                    f"{name}(): unsupported operation: more than one element of the written-to tensor refers to a "
+                    "single memory location. Please clone() the tensor before performing the operation."
+                )
+    for source in sources:
+        if isinstance(source, Tensor) and _overlaps(array, source.array, name in _READ_LATE):
             raise RuntimeError(
-                f"{name}(): unsupported operation: more than one element of the written-to tensor refers to a single "
-                "memory location. Please clone() the tensor before performing the operation."
+                f"{name}(): unsupported operation: some elements of the input tensor and the written-to tensor refer "
+                "to a single memory location. Please clone() the tensor before performing the operation."
             )
+
+
+def _overlaps(array: np.ndarray, source: np.ndarray, wholly: bool) -> bool:
+    """Whether both share memory, of which they are different views (or the same one, if `wholly`), as torch judges it:
+    only where both are dense."""
+    if not np.may_share_memory(array, source) or not (is_dense(array) and is_dense(source)):
+        return False
+    same = address(array) == address(source) and array.strides == source.strides and array.nbytes == source.nbytes
+    return wholly or not same
 
 
 def rebase(self: Tensor, node) -> None:
@@ -214,8 +238,19 @@ def write_out(name: str, out: Tensor, result, one_type: bool = False):
 
     one_type: `out` must have the type of the result (RuntimeError otherwise).
     """
-    if isinstance(result, tuple):
-        return tuple(write_out(name, o, r, one_type) for o, r in zip(out, result, strict=True))
+    pairs = list(zip(out, result, strict=True)) if isinstance(result, tuple) else [(out, result)]
+    for target, values in pairs:  # all checks before the first change
+        _check_out(name, target, values, one_type)
+    for target, values in pairs:
+        if target.array.shape != values.array.shape:
+            target.array = values.array.astype(target.array.dtype)
+            bump_version(target)
+        else:
+            write(name, target, values.array)
+    return tuple(out) if isinstance(result, tuple) else out
+
+
+def _check_out(name: str, out: Tensor, result: Tensor, one_type: bool) -> None:
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if state.grad and (node_of(out) is not None or result.node is not None):
@@ -228,12 +263,6 @@ def write_out(name: str, out: Tensor, result, one_type: bool = False):
         raise RuntimeError(f"{name}(): expected out tensor to have dtype {expected}, but got {found} instead")
     check_cast(result.array.dtype, out.array.dtype)
     check_overlap(name, out.array)
-    if out.array.shape != result.array.shape:
-        out.array = result.array.astype(out.array.dtype)
-        bump_version(out)
-    else:
-        write(name, out, result.array)
-    return out
 
 
 def detach_(self: Tensor) -> Tensor:

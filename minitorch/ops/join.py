@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..core.inplace import write_out
 from ..core.op import KEEP, LINEAR, function, op
 from ..core.promote import result_dtype
 from ..core.tensor import Tensor
@@ -47,11 +48,13 @@ def _of_one_type(tensors) -> list[Tensor]:
 
 
 @function(torch=("cat", "concat", "concatenate"))
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors joined along `dim`; their other sizes must agree, their types are promoted.
 
     A tensor of shape (0,) fits anything. RuntimeError for sizes that differ, ValueError for no tensors.
     """
+    if out is not None:
+        return write_out("cat", out, cat(tensors, dim), one_type=True)
     if tensors.__class__ not in (list, tuple) or not _alike(tensors):
         tensors, dim = _made_alike(tensors, dim)
     if dim.__class__ is not int or not 0 <= dim < tensors[0].array.ndim:
@@ -195,7 +198,7 @@ def meshgrid(*tensors, indexing: str | None = None) -> tuple[Tensor, ...]:
     indexing="xy" exchanges the first two dimensions. RuntimeError for more than one dimension.
     """
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
-        tensors = tensors[0]
+        tensors = tuple(tensors[0])
     if not tensors:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     for t in tensors:
@@ -204,11 +207,9 @@ def meshgrid(*tensors, indexing: str | None = None) -> tuple[Tensor, ...]:
         if t.array.dtype != tensors[0].array.dtype:
             raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
     if indexing not in (None, "ij", "xy"):
-        raise RuntimeError(
-            f"torch.meshgrid: indexing must be one of \"xy\" or \"ij\", but received: {indexing}"
-        )
+        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     swap = indexing == "xy" and len(tensors) > 1
-    tensors = [tensors[1], tensors[0], *tensors[2:]] if swap else tensors
+    tensors = (tensors[1], tensors[0], *tensors[2:]) if swap else tensors
     k = len(tensors)
     shape = tuple([t.array.size for t in tensors])
     grids = [t.reshape((1,) * i + (-1,) + (1,) * (k - i - 1)).expand(shape) for i, t in enumerate(tensors)]

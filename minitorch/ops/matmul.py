@@ -11,6 +11,7 @@ Everything here ends in its kernel, so whoever makes that faster makes all of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -61,7 +62,7 @@ def matmul(input, other):
     return np.matmul(input, other)
 
 
-multiply = matmul
+multiply: Callable = matmul
 
 
 @op(
@@ -75,7 +76,11 @@ multiply = matmul
 )
 def mm(input, mat2):
     """z = input @ mat2 for two matrices: (n, m), (m, p) to (n, p)"""
-    return multiply.op.kernel(input, mat2)
+    declared = multiply.op
+    # Straight to BLAS where no other kernel is selected: on small matrices a call more would be felt.
+    if declared.kernel is declared.reference and input.dtype.kind == "f":
+        return input.dot(mat2)
+    return declared.kernel(input, mat2)
 
 
 @op(
@@ -119,7 +124,7 @@ def check_types(name: str, *tensors) -> None:
                 f"{name}(): expected m1 and m2 to have the same dtype, but got: {first.dtype} != {t.dtype}"
             )
     if first.array.dtype == np.bool_:
-        raise NotImplementedError(f'{name}(): "addmm_impl_cpu_" not implemented for \'Bool\'')
+        raise NotImplementedError(f"{name}(): \"addmm_impl_cpu_\" not implemented for 'Bool'")
 
 
 def _check_ndim(name: str, **tensors) -> None:
@@ -366,9 +371,7 @@ def _add_product(name: str, input: Tensor, mat1: Tensor, mat2: Tensor, shape, be
     check_types(name, input, mat1, mat2)
     for argument, value in (("beta", beta), ("alpha", alpha)):
         if isinstance(value, float) and not input.dtype.is_floating_point:
-            raise RuntimeError(
-                f"For integral input tensors, argument {argument} must not be a floating point number."
-            )
+            raise RuntimeError(f"For integral input tensors, argument {argument} must not be a floating point number.")
     if tuple(broadcast_shapes(input.array.shape, shape)) != tuple(shape):
         raise RuntimeError(
             f"{name}(): the input of shape {list(input.array.shape)} cannot be expanded to the product's {list(shape)}"

@@ -158,6 +158,10 @@ def _implicit_dim(name: str, dim, ndim: int, stacklevel: int) -> int:
 @function(torch="nn.functional.softmax")
 def functional_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
     """Softmax along `dim`; without one (deprecated) along 0 for 0, 1 and 3 dimensions, else along 1."""
+    if dtype is None and dim.__class__ is int and input.array.dtype.kind == "f":
+        ndim = input.array.ndim
+        if -ndim <= dim < ndim:
+            return softmax(input, dim=dim if dim >= 0 else dim + ndim)
     return softmax_function(input, _implicit_dim("softmax", dim, input.array.ndim, _stacklevel), dtype)
 
 
