@@ -45,7 +45,7 @@ class TrainConfig:
     shift: int = 2
     seed: int = 0
     kernels: str = "auto"
-    threads: int | None = 1  # networks of this size are done before a second thread has woken up
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (

@@ -149,8 +149,8 @@ class Run:
 
 def _select(config: TrainConfig) -> None:
     use(config.kernels)
-    if config.threads is not None:
-        set_num_threads(config.threads)
+    # Batches of networks of this size are done before a second thread has woken up.
+    set_num_threads(1 if config.threads is None else config.threads)
 
 
 def _new_folder(out: Path, name: str | None, default: str) -> Path:
