@@ -51,7 +51,7 @@ def _along(name: str, prim, input: Tensor, dim, keepdim: bool, numpy_names: dict
         dim, keepdim = numpy_arguments(name, numpy_names, dim, keepdim)
     dims = reduced_dims(dim, input.array.ndim)
     if not input.array.size:
-        if dim is None or dim == ():
+        if dim is None or dim == () or dim == []:
             raise RuntimeError(
                 f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
                 "with the 'dim' argument."

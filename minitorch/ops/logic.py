@@ -60,7 +60,7 @@ def count_nonzero(input: Tensor, dim=None) -> Tensor:
     return count_nonzero_dims(input, dim=reduced_dims(dim, input.array.ndim))
 
 
-@op(GENERAL, dtype=COMPARE)
+@op(GENERAL, dtype=COMPARE, numbers=("elements", "test_elements"))
 def isin_set(elements, test_elements):
     """z = whether each element is one of the test elements"""
     return np.isin(elements, test_elements)
