@@ -79,8 +79,8 @@ def test_sum_and_mean_of_any_shape(data):
         def call(library, x, name=name, kept=kept):
             return getattr(library, name)(x, dim=dims, **kept)
 
-        if name == "amax" and dims is None:
-            continue
+        if name == "amax" and (dims is None or not x.size):
+            continue  # no extremum of nothing: see test_nothing_to_reduce
         agree_or_both_raise(call, x)
 
 

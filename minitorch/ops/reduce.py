@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,8 @@ def _merged(array: np.ndarray, axis: tuple[int, ...]) -> tuple[np.ndarray, list[
     reduced = [d in axis for d in range(array.ndim)]
     if not array.flags.c_contiguous:
         return array, reduced
-    shape, fate = [], []
+    shape: list[int] = []
+    fate: list[bool] = []
     for n, r in zip(array.shape, reduced, strict=True):
         if fate and fate[-1] == r:
             shape[-1] *= n
@@ -81,7 +83,7 @@ def _merged(array: np.ndarray, axis: tuple[int, ...]) -> tuple[np.ndarray, list[
 def _add_along(array: np.ndarray, axis: int) -> np.ndarray:
     n, step = array.shape[axis], abs(array.strides[axis])
     if 0 < n <= 8:  # NumPy runs over so short an axis in its innermost loop: add whole slices instead
-        lead = (slice(None),) * axis
+        lead: tuple[Any, ...] = (slice(None),) * axis
         total = array[(*lead, 0)].copy()
         for k in range(1, n):
             total += array[(*lead, k)]
@@ -186,7 +188,9 @@ def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None, **nump
 @op(
     LINEAR,
     dtype=SAME,
-    vjp=dict(input=lambda g, size: spread(g / math.prod(size), size=size, dim=tuple(range(len(size))), keepdim=False)),
+    vjp=dict(
+        input=lambda g, size: spread(g / (math.prod(size) or 1), size=size, dim=tuple(range(len(size))), keepdim=False)
+    ),
     backward_name="MeanBackward0",
 )
 def mean_all(input):
@@ -197,7 +201,7 @@ def mean_all(input):
 
 
 def _mean_gradient(g, size, dim, keepdim):
-    return spread(g / count(size, dim), size=size, dim=dim, keepdim=keepdim)
+    return spread(g / (count(size, dim) or 1), size=size, dim=dim, keepdim=keepdim)
 
 
 def count(shape, dims) -> int:
