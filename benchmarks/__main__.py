@@ -38,7 +38,11 @@ def overhead(threads: int, quick: bool, json_path: Path | None):
     mean = geometric_mean([row.ratio for row in rows])
     show("Small operations (torch time / our time; above 1 we are faster)", header, rows, mean)
     if json_path:
-        found = {"machine": header, "rows": [dataclasses.asdict(r) | {"ratio": r.ratio} for r in rows], "geometric_mean": mean}
+        found = {
+            "machine": header,
+            "rows": [dataclasses.asdict(r) | {"ratio": r.ratio} for r in rows],
+            "geometric_mean": mean,
+        }
         json_path.write_text(json.dumps(found, indent=1) + "\n")
 
 

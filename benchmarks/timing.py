@@ -42,7 +42,9 @@ def _calls_for(function: Callable, seconds: float) -> int:
     return max(3, int(seconds / once))
 
 
-def compare(name: str, ours: Callable, theirs: Callable, *, rounds: int = 21, batch_seconds: float = 0.004) -> Comparison:
+def compare(
+    name: str, ours: Callable, theirs: Callable, *, rounds: int = 21, batch_seconds: float = 0.004
+) -> Comparison:
     """Time `ours` against `theirs`, interleaved: `rounds` batches of about `batch_seconds` each per side."""
     calls = [_calls_for(f, batch_seconds) for f in (ours, theirs)]
     times: tuple[list[float], list[float]] = ([], [])

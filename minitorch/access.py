@@ -353,7 +353,7 @@ class _Layout:
         return "strided"
 
 
-strided = _Layout()
+strided: _Layout = _Layout()
 
 
 class memory_format:

@@ -104,7 +104,11 @@ def plain_errors() -> Iterator[None]:
     show_default=True,
     help="numba: compiled kernels, numpy: the references, auto: the faster one for each size.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Threads to compute with.  [default: 1, the fastest for networks of this size]")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads to compute with.  [default: 1, the fastest for networks of this size]",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

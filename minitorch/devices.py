@@ -12,6 +12,8 @@ class device:
     """
 
     __slots__ = ("type", "index")
+    type: str
+    index: int | None
 
     def __init__(self, type, index: int | None = None):
         if isinstance(type, device):

@@ -10,6 +10,9 @@ that of the ranks above it.
 
 from __future__ import annotations
 
+import builtins
+from typing import Any
+
 import numpy as np
 
 BOOL, INTEGER, FLOATING = 0, 1, 2
@@ -20,7 +23,7 @@ class dtype:
 
     __slots__ = ("name", "category", "is_signed", "itemsize", "_numpy")
 
-    def __init__(self, name: str, category: int, is_signed: bool, itemsize: int, numpy_dtype=None):
+    def __init__(self, name: str, category: int, is_signed: builtins.bool, itemsize: int, numpy_dtype=None):
         self.name = name
         self.category = category
         self.is_signed = is_signed
@@ -35,11 +38,11 @@ class dtype:
         return self._numpy
 
     @property
-    def is_floating_point(self) -> bool:
+    def is_floating_point(self) -> builtins.bool:
         return self.category == FLOATING
 
     @property
-    def is_complex(self) -> bool:
+    def is_complex(self) -> builtins.bool:
         return False
 
     def to_real(self) -> dtype:
@@ -59,7 +62,7 @@ class dtype:
         return self
 
 
-def _make(name: str, category: int, is_signed: bool = True) -> dtype:
+def _make(name: str, category: int, is_signed: builtins.bool = True) -> dtype:
     numpy_dtype = np.dtype(name)
     return dtype(name, category, is_signed, numpy_dtype.itemsize, numpy_dtype)
 
@@ -122,7 +125,7 @@ def as_numpy_dtype(value) -> np.dtype:
         return float64.numpy
     if value is int:
         return int64.numpy
-    if value is type(True):
+    if value is builtins.bool:
         return bool.numpy
     return from_numpy_dtype(np.dtype(value)).numpy
 
@@ -162,7 +165,7 @@ def promote_types(a: dtype, b: dtype) -> dtype:
 
 def scalar_dtype(value) -> dtype:
     """The type a Python number counts as: bool, int64, or the default floating type."""
-    if isinstance(value, (type(True), np.bool_)):
+    if isinstance(value, (builtins.bool, np.bool_)):
         return bool
     if isinstance(value, (int, np.integer)):
         return int64
@@ -171,14 +174,14 @@ def scalar_dtype(value) -> dtype:
     raise TypeError(f"expected a number, got {type(value).__name__}")
 
 
-def can_cast(from_: dtype, to: dtype) -> type(True):
+def can_cast(from_: dtype, to: dtype) -> builtins.bool:
     """Whether torch lets a result of type `from_` be written to a tensor of type `to`: never down a category."""
     return from_.category <= to.category
 
 
 def combine(dimensioned: list[dtype], zero_dim: list[dtype], scalars: list[dtype]) -> dtype:
     """torch's result type for operands of the three ranks, each given by its list of types."""
-    result = None
+    result: Any = None
     for rank in (dimensioned, zero_dim, scalars):
         if not rank:
             continue
@@ -206,7 +209,7 @@ class finfo:
         if type is bfloat16:
             import ml_dtypes
 
-            info = ml_dtypes.finfo(type.numpy)
+            info: Any = ml_dtypes.finfo(type.numpy)
         else:
             info = np.finfo(type.numpy)
         self.eps = float(info.eps)

@@ -17,11 +17,13 @@ from heapq import heappop, heappush
 
 import numpy as np
 
+from .core.inplace import relayout
 from .core.node import Leaf, MultiNode, Output
 from .core.state import anomaly, state
 from .core.tensor import Tensor, bump_version, wrap
-from .ops.convert import cast
+from .ops.convert import cast, copied
 from .ops.reduce import sum_to_size
+from .strided import is_dense
 
 
 class Walk:
@@ -141,17 +143,20 @@ class Walk:
         if hooks.retain is not None and self.targets is None:
             tensor = hooks.retain()
             if tensor is not None:
-                tensor._grad = result if tensor._grad is None else tensor._grad + result
+                tensor._grad = copied(result, order="K") if tensor._grad is None else tensor._grad + result
         return result
 
     def accumulate(self, leaf: Leaf, g: Tensor) -> None:
         """Add `g` to the leaf tensor's `.grad`, which is in place unless that itself is to be differentiated."""
         tensor = leaf.tensor()
-        if tensor is None:
+        if tensor is None or not tensor.requires_grad:
             return
         grad = tensor._grad
         if grad is None:
-            tensor._grad = g if self.create_graph or self.usable(leaf, g) else wrap(_copy_like(tensor.array, g.array))
+            if self.usable(leaf, g, tensor.array):
+                tensor._grad = g if g.origin is None else wrap(g.array)
+            else:
+                tensor._grad = relayout(g, strides=_strides_of_grad(tensor.array))
         elif self.create_graph:
             tensor._grad = grad + g
         else:
@@ -161,15 +166,16 @@ class Walk:
             for hook in tuple(leaf.hooks.post.values()):
                 hook(tensor)
 
-    def usable(self, leaf: Leaf, g: Tensor) -> bool:
-        """Whether `g` can become `.grad` without a copy: nobody else holds it, and it is dense."""
-        return leaf in self.owned and g.array.flags.c_contiguous and g.array.flags.writeable
+    def usable(self, leaf: Leaf, g: Tensor, like: np.ndarray) -> bool:
+        """Whether `g` can become `.grad` without a copy: nobody else holds it, and its strides are the right ones."""
+        if self.create_graph or leaf not in self.owned or not g.array.flags.writeable:
+            return False
+        return g.array.flags.c_contiguous if like.flags.c_contiguous else g.array.strides == _strides_of_grad(like)
 
 
-def _copy_like(layout: np.ndarray, values: np.ndarray) -> np.ndarray:
-    copy = np.empty_like(layout)
-    copy[...] = values
-    return copy
+def _strides_of_grad(array: np.ndarray) -> tuple[int, ...]:
+    """`.grad` has the strides of its tensor where those are dense, else row-major ones (torch's layout contract)."""
+    return array.strides if is_dense(array) else np.empty(array.shape, array.dtype).strides
 
 
 def _forward_call(node) -> str:

@@ -53,6 +53,8 @@ def bind() -> None:
 class _TensorType(type):
     """`isinstance(x, FloatTensor)` asks for the type of the elements."""
 
+    dtype: dtypes.dtype
+
     def __instancecheck__(cls, value) -> bool:
         return isinstance(value, Tensor) and value.dtype is cls.dtype
 

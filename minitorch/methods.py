@@ -138,8 +138,8 @@ def operators() -> dict:
         "__mul__": arithmetic.mul,
         "__rmul__": _commuted(arithmetic.mul),
         "__truediv__": arithmetic.true_div,
-        "__rtruediv__": _reflected(arithmetic.true_div),
-        "__rdiv__": _reflected(arithmetic.true_div),
+        "__rtruediv__": _reflected(lambda left, right: right.reciprocal() * left),  # torch rounds twice here
+        "__rdiv__": _reflected(lambda left, right: right.reciprocal() * left),
         "__floordiv__": arithmetic.div_floor,
         "__rfloordiv__": _reflected(arithmetic.div_floor),
         "__mod__": arithmetic.remainder,

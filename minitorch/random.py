@@ -49,7 +49,7 @@ def fork_rng(devices=None, enabled: bool = True, device_type: str = "cuda") -> I
     try:
         yield
     finally:
-        if enabled:
+        if before is not None:
             default_generator.state = before
 
 
@@ -69,6 +69,12 @@ def _set_state(self: Generator, new_state: Tensor) -> Generator:
     return self
 
 
-Generator.get_state = Generator.graphsafe_get_state = _get_state
-Generator.set_state = Generator.graphsafe_set_state = _set_state
-Generator.device = property(lambda self: CPU)
+for name, member in {
+    "get_state": _get_state,
+    "graphsafe_get_state": _get_state,
+    "set_state": _set_state,
+    "graphsafe_set_state": _set_state,
+    "device": property(lambda self: CPU),
+}.items():
+    setattr(Generator, name, member)
+del name, member

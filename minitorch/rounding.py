@@ -15,7 +15,7 @@ def as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return values.astype(dtype, copy=False)
 
 
-def fma(a: np.ndarray, b: float, c: float) -> np.ndarray:
+def fma(a: np.ndarray, b: float | np.floating, c: float | np.floating) -> np.ndarray:
     """a * b + c rounded once, for a float32 or float64 array `a` and numbers b, c.
 
     float32: computed in float64, where the product is exact. float64: product and sum are taken apart into their

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 
 class Size(tuple):
@@ -56,7 +57,7 @@ def normalize_dim(dim: int, ndim: int) -> int:
     return dim + span if dim < 0 else dim
 
 
-def normalize_dims(dim: int | Iterable[int] | None, ndim: int) -> tuple[int, ...]:
+def normalize_dims(dim: Any, ndim: int) -> tuple[int, ...]:
     """Dimensions counted from the front; None means all. RuntimeError when one is named twice."""
     if dim is None:
         return tuple(range(ndim))
@@ -78,10 +79,10 @@ def reduced_shape(shape: Sequence[int], dims: Sequence[int], keepdim: bool) -> t
 
 def broadcast_shapes(*shapes: Sequence[int] | int) -> Size:
     """The common shape that all broadcast to, aligned at the right. RuntimeError when sizes differ and neither is 1."""
-    shapes = tuple((s,) if isinstance(s, int) else tuple(s) for s in shapes)
-    ndim = max((len(s) for s in shapes), default=0)
+    tuples = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    ndim = max((len(s) for s in tuples), default=0)
     result = [1] * ndim
-    for shape in shapes:
+    for shape in tuples:
         for offset, n in enumerate(reversed(shape), 1):
             if n < 0:
                 raise RuntimeError(f"Trying to create tensor with negative dimension ({n}): ({n})")
@@ -89,7 +90,7 @@ def broadcast_shapes(*shapes: Sequence[int] | int) -> Size:
                 if result[-offset] != 1:
                     raise RuntimeError(
                         "Shape mismatch: objects cannot be broadcast to a single shape: "
-                        + " and ".join(str(list(s)) for s in shapes)
+                        + " and ".join(str(list(s)) for s in tuples)
                         + f" differ at dimension {-offset} ({result[-offset]} against {n})"
                     )
                 result[-offset] = n
@@ -124,7 +125,7 @@ def infer_size(shape: Sequence[int], numel: int) -> tuple[int, ...]:
     return shape[:free] + (numel // known,) + shape[free + 1 :]
 
 
-def size_arguments(sizes: tuple) -> tuple[int, ...]:
+def size_arguments(sizes: Sequence) -> tuple[int, ...]:
     """Sizes given as f(2, 3) or as f((2, 3)): a tuple of ints either way."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = sizes[0]

@@ -38,6 +38,18 @@ def element_strides(array: np.ndarray) -> tuple[int, ...]:
     return tuple([s // itemsize for s in array.strides])
 
 
+def is_dense(array: np.ndarray) -> bool:
+    """Whether the elements, in some order of the dimensions, fill a stretch of memory without gaps or sharing."""
+    if array.flags.c_contiguous:
+        return True
+    step = array.itemsize
+    for stride, size in sorted([(s, n) for s, n in zip(array.strides, array.shape, strict=True) if n != 1]):
+        if stride != step:
+            return False
+        step *= size
+    return True
+
+
 def strided(array: np.ndarray, shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> np.ndarray:
     """A view of `array`'s memory: `shape`, `strides` in bytes, starting `offset` bytes after the first element.
 
@@ -45,7 +57,12 @@ def strided(array: np.ndarray, shape: Sequence[int], strides: Sequence[int], off
     """
     dtype = array.dtype
     if offset == 0 and array.size and array.flags.c_contiguous and dtype.kind != "V":
-        return np.ndarray(shape, dtype, array, 0, strides)
+        try:
+            return np.ndarray(shape, dtype, array, 0, strides)
+        except ValueError:
+            pass  # it reaches beyond `array`
+    if 0 in shape:
+        return np.lib.stride_tricks.as_strided(array, shape, strides)
     base = storage_base(array)
     if base is not array:
         offset += address(array) - address(base)

@@ -16,13 +16,17 @@ from minitorch.core import tensor as core_tensor
 from minitorch.core.op import PUBLIC
 
 HEADER = '"""Written by `python -m minitorch.stubs`; do not edit."""\n\n'
+_OBJECT = ("__new__", "__init__", "__hash__", "__eq__", "__ne__", "__reduce_ex__")  # written by hand, or object's own
+_FILLS = {("masked_fill", "value")}  # tensor inputs that convert numbers themselves
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def _parameter(p: inspect.Parameter, operation) -> str:
-    star = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
+    star = "*" if p.kind is p.VAR_POSITIONAL else "**" if p.kind is p.VAR_KEYWORD else ""
     takes_tensor = operation is not None and p.kind in _POSITIONAL and p.name in operation.inputs
     kind = "Tensor" if takes_tensor and p.name not in operation.numbers else "Any"
+    if operation is not None and (operation.name, p.name) in _FILLS:
+        kind = "Any"
     if isinstance(p.annotation, str) and p.annotation in ("int", "bool", "float", "str", "Tensor"):
         kind = p.annotation
     kind = f"builtins.{kind}" if kind in ("int", "bool", "float", "str") else kind
@@ -96,7 +100,9 @@ def tensor_stub() -> str:
             lines += ["    @property", f"    def {name}(self) -> {kind}: ..."]
             if value.fset is not None:
                 lines += [f"    @{name}.setter", f"    def {name}(self, value: Any) -> None: ..."]
-        elif callable(value) and _usable(name) and name not in ("__new__", "__init__", "__hash__", "__eq__", "__ne__"):
+        elif isinstance(value, bool):
+            lines.append(f"    {name}: builtins.bool")
+        elif callable(value) and _usable(name) and name not in _OBJECT:
             lines.append(definition(name, value, "    "))
     lines += [
         "    def __eq__(self, other: Any) -> Any: ...",

@@ -20,7 +20,18 @@ FLOORS = [
     {"__init__", "__main__", "cli", "info", "stubs", "viz", "models", "train"},
 ]
 FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
-OPTIONAL = {"numba", "llvmlite", "matplotlib", "rich", "PIL", "ml_dtypes", "safetensors", "threadpoolctl", "click", "tqdm"}
+OPTIONAL = {
+    "numba",
+    "llvmlite",
+    "matplotlib",
+    "rich",
+    "PIL",
+    "ml_dtypes",
+    "safetensors",
+    "threadpoolctl",
+    "click",
+    "tqdm",
+}
 
 
 def modules():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from kernel_cases import DTYPES, LAYOUTS, draw, exactly, rms
+
 from minitorch.kernels.registry import accelerated
 
 conv2d, conv2d_input, conv2d_weight = (accelerated(n) for n in ("conv2d", "conv2d_input", "conv2d_weight"))

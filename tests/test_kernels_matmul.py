@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from kernel_cases import DTYPES, LAYOUTS, draw, exactly, rms
+
 from minitorch.kernels.registry import accelerated
 
 matmul = accelerated("matmul")
@@ -62,7 +62,9 @@ def test_vectors(dtype):
 
 
 def test_broadcast_operands():
-    check(np.broadcast_to(draw(0, (1, 20), "float32"), (30, 20)), np.broadcast_to(draw(1, (20, 1), "float32"), (20, 40)))
+    check(
+        np.broadcast_to(draw(0, (1, 20), "float32"), (30, 20)), np.broadcast_to(draw(1, (20, 1), "float32"), (20, 40))
+    )
     check(np.broadcast_to(draw(0, (4, 5), "float32"), (3, 4, 5)), draw(1, (3, 5, 6), "float32"))
 
 

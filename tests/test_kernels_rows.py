@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from kernel_cases import DTYPES, LAYOUTS, draw, exactly, laid_out, rms
+
 from minitorch.kernels.registry import accelerated
 
 ROWS = ["softmax", "log_softmax"]
@@ -73,7 +73,9 @@ def test_no_less_accurate_than_torch(name, dtype, width):
 @pytest.mark.parametrize("name", ROWS)
 def test_softmax_of_infinities_and_nan(name):
     inf, nan = np.inf, np.nan
-    rows = np.array([[1, nan, 2], [-inf, -inf, -inf], [inf, 0, 1], [-inf, 0, -inf], [nan] * 3, [-800, 0, 800]], "float32")
+    rows = np.array(
+        [[1, nan, 2], [-inf, -inf, -inf], [inf, 0, 1], [-inf, 0, -inf], [nan] * 3, [-800, 0, 800]], "float32"
+    )
     with np.errstate(all="ignore"):
         truth = REFERENCE[name](rows, 1)
     assert np.array_equal(kernel[name](rows, dim=1), truth, equal_nan=True)
@@ -121,7 +123,12 @@ def test_max_pool(planes, kernel_size, stride, dilation, half, extra, ceil_mode,
         x[random.random(x.shape) < (0.1 if rare == "nan" else 0.7)] = float(rare)
     values, indices = pool_reference(x.reshape(-1, 1, *size), kernel_size, stride, padding, dilation, ceil_mode)
     found = max_pool2d(
-        laid_out(x, layout), kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+        laid_out(x, layout),
+        kernel_size=kernel_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
     )
     assert found[0].dtype == x.dtype and found[1].dtype == np.int64
     assert np.array_equal(found[0].reshape(values.shape), values, equal_nan=True)

@@ -58,8 +58,10 @@ def test_along_one_dimension(name, layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_over_everything(layout):
     agree(
-        lambda lib, x: [x.sum(), x.mean(), x.prod(), x.max(), x.min(), x.amax(), x.amin(), x.var(), x.std(), x.norm()]
-        + [x.nansum(), x.nanmean(), *lib.var_mean(x), *lib.std_mean(x, 1), *lib.aminmax(x), *lib.aminmax(x, dim=1)],
+        lambda lib, x: (
+            [x.sum(), x.mean(), x.prod(), x.max(), x.min(), x.amax(), x.amin(), x.var(), x.std(), x.norm()]
+            + [x.nansum(), x.nanmean(), *lib.var_mean(x), *lib.std_mean(x, 1), *lib.aminmax(x), *lib.aminmax(x, dim=1)]
+        ),
         normal(3, 4, 2),
         layout=layout,
     )

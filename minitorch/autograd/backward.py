@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.node import Leaf
 from ..core.op import function
 from ..core.tensor import Tensor, node_of, wrap
 from ..engine import Walk
@@ -22,7 +23,7 @@ def _roots(outputs, grads, create_graph: bool) -> list:
     for i, (output, g) in enumerate(zip(outputs, grads, strict=True)):
         node = node_of(output)
         array = output.array
-        if node is None:
+        if node is None or (type(node) is Leaf and node.tensor() is None):
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
         if g is None:
             if array.size != 1:
@@ -70,7 +71,8 @@ def _collect(roots, inputs, keep: bool, create_graph: bool) -> dict:
         node = node_of(tensor)
         if node is None:
             raise RuntimeError(
-                f"One of the differentiated Tensors does not require grad (input {i}, of shape {list(tensor.array.shape)})"
+                "One of the differentiated Tensors does not require grad "
+                f"(input {i}, of shape {list(tensor.array.shape)})"
             )
         targets.add(node)
     walk = Walk(keep, create_graph, targets)
@@ -120,11 +122,11 @@ def grad(
         g = found.get(node_of(tensor))
         if g is None:
             if materialize_grads:
-                g = wrap(np.zeros(tensor.array.shape, tensor.array.dtype))
+                g = wrap(np.zeros(tensor.array.shape, tensor.array.dtype)).requires_grad_(create_graph)
             elif not allow_unused:
                 raise RuntimeError(
-                    f"One of the differentiated Tensors appears to not have been used in the graph (input {i}, of shape "
-                    f"{list(tensor.array.shape)}). Set allow_unused=True if this is the desired behavior."
+                    "One of the differentiated Tensors appears to not have been used in the graph "
+                    f"(input {i}, of shape {list(tensor.array.shape)}). Set allow_unused=True if this is the desired behavior."
                 )
         results.append(g)
     return tuple(results)

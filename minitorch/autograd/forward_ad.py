@@ -13,6 +13,7 @@ Tangents live on the tensors (`_tangent`); while a level is open, `state.trace` 
 from __future__ import annotations
 
 from collections import namedtuple
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,8 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
         raise ValueError("Expected primal and tangent to be floating point or complex")
     if tensor.array.shape != tangent.array.shape:
         raise RuntimeError(
-            f"Expected tangent of shape {list(tangent.array.shape)} to have the same shape as its primal, {list(tensor.array.shape)}"
+            f"Expected tangent of shape {list(tangent.array.shape)} to have the same shape as its primal, "
+            f"{list(tensor.array.shape)}"
         )
     dual = wrap(tensor.array)
     dual.node, dual.edits = node_of(tensor), edits_of(tensor)
@@ -117,7 +119,7 @@ def _tangents(op, inputs, tangents, params, outputs) -> list:
 
 def _by_rule(op, rules, inputs, tangents, params, output) -> Tensor:
     """tz = sum_i rule_i(t_i), each broadcast to the output's shape."""
-    total = None
+    total: Any = None
     for i, tangent in enumerate(tangents):
         if tangent is None:
             continue
@@ -141,7 +143,7 @@ def _by_rule(op, rules, inputs, tangents, params, output) -> Tensor:
 
 def _by_linearity(op, inputs, tangents, params, output) -> Tensor:
     """tz = sum_i f(x_1, ..., t_i, ..., x_n), f being linear in each input."""
-    total = None
+    total: Any = None
     if op.variadic is not None and op.kind == LINEAR:  # one linear function of all tensors together
         # What has no rule (the places of `add_at`) is not varied: it stays.
         filled = [

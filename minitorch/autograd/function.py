@@ -21,6 +21,7 @@ under `create_graph`, so it can be differentiated when it is written in Tensor o
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,8 @@ class FunctionCtx:
         if node.inputs is FREED:
             raise RuntimeError(
                 "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Specify retain_graph=True if you need to backward through the graph a second time."
+                "already been freed). Specify retain_graph=True if you need to backward through the graph "
+                "a second time."
             )
         return tuple(_unpack(node, kept) for kept in node.inputs)
 
@@ -102,6 +104,9 @@ class _FunctionGradients:
     """The part of a node that differs for a Function: its one rule is the user's `backward`."""
 
     __slots__ = ()
+    params: Any  # what Node keeps
+    edges: Any
+    inputs: Any
 
     def gradients(self, g, needed) -> list:
         ctx = self.params

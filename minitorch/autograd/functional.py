@@ -16,7 +16,8 @@ def _prepare(inputs, name: str, create_graph: bool):
     for i, x in enumerate(tensors):
         if not isinstance(x, Tensor):
             raise TypeError(
-                f"The inputs given to {name} must be either a Tensor or a tuple of Tensors but the value at index {i} has type {type(x)}."
+                f"The inputs given to {name} must be either a Tensor or a tuple of Tensors "
+                f"but the value at index {i} has type {type(x)}."
             )
     leaves = tuple(x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_() for x in tensors)
     return single, leaves
@@ -28,7 +29,8 @@ def _outputs(result, name: str):
     for i, z in enumerate(outputs):
         if not isinstance(z, Tensor):
             raise TypeError(
-                f"The outputs of the user-provided function given to {name} must be either a Tensor or a tuple of Tensors but the value at index {i} has type {type(z)}."
+                f"The outputs of the user-provided function given to {name} must be either a Tensor or a tuple of Tensors "
+                f"but the value at index {i} has type {type(z)}."
             )
     return single, outputs
 
@@ -55,7 +57,8 @@ def _check_vector(v, like, name: str):
     if v is None:
         if len(like) != 1 or like[0].array.size != 1:
             raise RuntimeError(
-                f"The vector v can only be None in {name} if the user-provided function returns (or takes) a single Tensor with a single element."
+                f"The vector v can only be None in {name} if the user-provided function returns (or takes) "
+                "a single Tensor with a single element."
             )
         return (wrap(np.ones(like[0].array.shape, like[0].array.dtype)),)
     vectors = (v,) if isinstance(v, Tensor) else tuple(v)
@@ -94,13 +97,16 @@ def jvp(func, inputs, v=None, create_graph: bool = False, strict: bool = False):
 def jacobian(
     func, inputs, create_graph: bool = False, strict: bool = False, vectorize: bool = False, strategy="reverse-mode"
 ):
-    """The Jacobian of `func`: for output of shape S and input of shape T, a tensor of shape S + T (nested tuples for several)."""
+    """The Jacobian of `func`: for output of shape S and input of shape T, a tensor of shape S + T.
+
+    Nested tuples for several inputs or outputs.
+    """
     with enable_grad():
         single_in, leaves = _prepare(inputs, "jacobian", create_graph)
         single_out, outputs = _outputs(func(*leaves), "jacobian")
         rows = []
         for z in outputs:
-            columns = [[] for _ in leaves]
+            columns: list[list] = [[] for _ in leaves]
             for k in range(z.array.size):
                 seed = np.zeros(z.array.size, z.array.dtype)
                 seed[k] = 1
@@ -129,7 +135,10 @@ def hessian(
     vectorize: bool = False,
     outer_jacobian_strategy="reverse-mode",
 ):
-    """The Hessian of a function with one scalar output: shape T + T for an input of shape T (nested tuples for several)."""
+    """The Hessian of a function with one scalar output: shape T + T for an input of shape T.
+
+    Nested tuples for several inputs.
+    """
     single = isinstance(inputs, Tensor)
 
     def gradient(*leaves):

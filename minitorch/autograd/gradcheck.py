@@ -34,7 +34,7 @@ def _outputs(func, inputs) -> tuple:
 def _numerical(func, inputs, i: int, eps: float) -> list:
     """One matrix (inputs x outputs) per output, by central differences in every element of input i."""
     array = inputs[i].array
-    columns = None
+    columns: list[list] | None = None
     with no_grad():
         for index in itertools.product(*map(range, array.shape)):
             kept = array[index].copy()
@@ -93,13 +93,15 @@ def gradcheck(
     """Whether `func`'s gradients at `inputs` (float64 tensors) agree with finite differences.
 
     eps: step. atol, rtol: |analytical - numerical| <= atol + rtol |numerical|. fast_mode: one random direction instead
-    of every entry. check_forward_ad: forward mode too. GradcheckError on a difference, unless `raise_exception` is False.
+    of every entry. check_forward_ad: forward mode too. GradcheckError on a difference, unless `raise_exception` is
+    False.
     """
     inputs = _as_tuple(inputs)
     wanted = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
     if not wanted:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+            "gradcheck expects at least one input tensor to require gradient, but none of the them have "
+            "requires_grad=True."
         )
     inputs = tuple(x.detach().clone().requires_grad_() if i in wanted else x for i, x in enumerate(inputs))
     try:
@@ -122,7 +124,8 @@ def _compare(analytical, numerical, what: str, atol: float, rtol: float) -> None
         worst = np.unravel_index(np.argmin(good), np.shape(good)) if np.ndim(good) else ()
         raise GradcheckError(
             f"{what}: at entry {tuple(map(int, worst))} the rule gives {np.asarray(analytical)[worst]!r}, "
-            f"finite differences give {np.asarray(numerical)[worst]!r}\nanalytical:\n{analytical}\nnumerical:\n{numerical}"
+            f"finite differences give {np.asarray(numerical)[worst]!r}\n"
+            f"analytical:\n{analytical}\nnumerical:\n{numerical}"
         )
 
 
@@ -138,7 +141,8 @@ def _check_entries(func, inputs, wanted, eps, atol, rtol, nondet_tol, check_grad
             for a, b in zip(matrices, again, strict=True):
                 if a.size and np.nanmax(np.abs(a - b), initial=0) > nondet_tol:
                     raise GradcheckError(
-                        "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different values"
+                        "Backward is not reentrant, i.e., running backward with same input and grad_output multiple "
+                        "times gives different values"
                     )
         for i, matrix in zip(wanted, matrices, strict=True):
             _compare(matrix, numerical[i][o], f"Jacobian mismatch for output {o} with respect to input {i}", atol, rtol)

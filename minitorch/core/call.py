@@ -115,10 +115,9 @@ def view_of(input, op, params, out):
     # Origin(input, op.call, params, ...) written out: this is half the cost of a small view.
     origin = new(Origin)
     if parent is None:
-        origin.root, node, kind = input, input.node, "default"
+        origin.root, origin.parent, node, kind = input, input.array, input.node, "default"
     else:
-        origin.root, node, kind = parent.root, node_of(input), parent.kind
-    origin.parent = parent
+        origin.root, origin.parent, node, kind = parent.root, parent, node_of(input), parent.kind
     origin.op = op.call
     origin.params = params
     origin.seen = tick()

@@ -18,7 +18,7 @@ from .call import wrap
 from .node import Leaf, Node
 from .op import GENERAL, KEEP, LINEAR, op
 from .state import state
-from .tensor import Tensor, bump_version, node_of, refuse, set_node
+from .tensor import Tensor, bump_version, forget, node_of, refuse, set_node
 
 
 def in_place(function, name: str):
@@ -56,7 +56,7 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
         if result.node is not None:
             result = result.to(self.dtype)
     write(name, self, result.array)
-    if needs_grad:
+    if needs_grad and self.array.dtype.kind not in "iub":
         rebase(self, result.node)
     return self
 
@@ -139,11 +139,13 @@ def check_overlap(name: str, array: np.ndarray, sources=()) -> None:
     if not array.flags.c_contiguous and name not in _WRITE_ONLY:
         for size, stride in zip(array.shape, array.strides, strict=True):
             if stride == 0 and size > 1 and array.size:
+                if name == "copy_" and sources and _is_same_view(array, sources[0].array):
+                    return
                 raise RuntimeError(
                     f"{name}(): unsupported operation: more than one element of the written-to tensor refers to a "
                     "single memory location. Please clone() the tensor before performing the operation."
                 )
-    for source in sources:
+    for source in sources if name != "fill_" else ():
         if isinstance(source, Tensor) and _overlaps(array, source.array, name in _READ_LATE):
             raise RuntimeError(
                 f"{name}(): unsupported operation: some elements of the input tensor and the written-to tensor refer "
@@ -154,10 +156,15 @@ def check_overlap(name: str, array: np.ndarray, sources=()) -> None:
 def _overlaps(array: np.ndarray, source: np.ndarray, wholly: bool) -> bool:
     """Whether both share memory, of which they are different views (or the same one, if `wholly`), as torch judges it:
     only where both are dense."""
-    if not np.may_share_memory(array, source) or not (is_dense(array) and is_dense(source)):
+    if not np.may_share_memory(array, source):
         return False
-    same = address(array) == address(source) and array.strides == source.strides and array.nbytes == source.nbytes
-    return wholly or not same
+    if _is_same_view(array, source):
+        return wholly
+    return is_dense(array) and is_dense(source)
+
+
+def _is_same_view(a: np.ndarray, b: np.ndarray) -> bool:
+    return address(a) == address(b) and a.strides == b.strides and a.shape == b.shape and a.dtype == b.dtype
 
 
 def rebase(self: Tensor, node) -> None:
@@ -272,5 +279,5 @@ def detach_(self: Tensor) -> Tensor:
             "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
             "training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets."
         )
-    self.node = None
+    forget(self)
     return self

@@ -13,7 +13,7 @@ from __future__ import annotations
 import traceback
 import weakref
 
-from .state import anomaly, state, tick
+from .state import anomaly, tick
 
 FREED = "freed"
 
@@ -96,7 +96,7 @@ class Node:
                 "or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time "
                 "or if you need to access saved tensors after calling backward."
             )
-        parts = []
+        parts: list = []
         for i, edge in enumerate(self.edges):
             if edge is None or (needed is not None and edge not in needed):
                 parts.append(None)
@@ -214,6 +214,20 @@ def register_accumulate_hook(leaf, function) -> RemovableHandle:
     return _register(leaf, "post", function)
 
 
-def recording(*nodes) -> bool:
-    """Whether an operation whose inputs have these nodes is to be recorded."""
-    return state.grad and any(node is not None for node in nodes)
+def retain_gradient(tensor, node) -> None:
+    """Have the backward pass store the gradient that reaches `node` in the `.grad` of `tensor` (None: nowhere)."""
+    if node is not None:
+        if node.hooks is None:
+            node.hooks = Hooks()
+        node.hooks.retain = None if tensor is None else weakref.ref(tensor)
+
+
+def no_leaf(tensor) -> Leaf:
+    """A leaf for the gradient of `tensor` that collects nothing."""
+    leaf = Leaf(tensor)
+    leaf.tensor = _nobody
+    return leaf
+
+
+def _nobody() -> None:
+    return None

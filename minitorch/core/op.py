@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from . import call
 from .node import MultiNode, Output
@@ -152,11 +152,22 @@ def _fetch_param(name: str):
 
 def _fetch_output(node, i):
     if type(node) is MultiNode:
-        return tuple(
-            _output(node, Output(node, k, array.shape, array.dtype), array, edits)
-            for k, (array, edits) in enumerate(node.output)
-        )
+        return _Outputs(node)
     return _output(node, node, *node.output)
+
+
+class _Outputs(Sequence):
+    """The outputs of an operation that has several; only those that a rule takes must be unchanged."""
+
+    def __init__(self, node):
+        self.node = node
+
+    def __len__(self):
+        return len(self.node.output)
+
+    def __getitem__(self, k):
+        array, edits = self.node.output[k]
+        return _output(self.node, Output(self.node, k, array.shape, array.dtype), array, edits)
 
 
 _FETCH = {"z": _fetch_output, "size": lambda node, i: node.edges[i].shape, "i": lambda node, i: i}

@@ -19,7 +19,9 @@ _NUMBERS = (bool, int, float, np.number, np.bool_)
 
 def result_dtype(inputs) -> dtypes.dtype:
     """torch's result type of tensors and Python numbers (None entries are skipped)."""
-    dimensioned, zero_dim, scalars = [], [], []
+    dimensioned: list[dtypes.dtype] = []
+    zero_dim: list[dtypes.dtype] = []
+    scalars: list[dtypes.dtype] = []
     for value in inputs:
         if isinstance(value, Tensor):
             (dimensioned if value.array.ndim else zero_dim).append(from_numpy_dtype(value.array.dtype))

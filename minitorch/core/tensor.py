@@ -13,13 +13,11 @@ operators and methods are bound in `methods.py`; here stands only what a tensor 
 
 from __future__ import annotations
 
-import weakref
-
 import numpy as np
 
 from ..dtypes import from_numpy_dtype
 from ..shapes import Size
-from .node import Hooks, Leaf, register_accumulate_hook, register_gradient_hook
+from .node import Leaf, no_leaf, register_accumulate_hook, register_gradient_hook, retain_gradient
 from .state import state, tick
 
 new = object.__new__
@@ -37,18 +35,18 @@ class Edits:
 class Origin:
     """How a view came to be: `op(parent, **params)`, where following the parents leads to `root`.
 
+    `parent` is the Origin of the tensor that was viewed, or the array that `root` had at that time.
     `seen` is the tick at which the view's node was up to date: when the root was changed in place later, the node
     is made again by replaying the views from the root. `kind` is "default", "no_grad" (made without recording) or
     "multi" (one of several views made at once, as by split): the last two refuse in-place operations under autograd,
-    and so do views made from them.
+    on themselves and on their root, and so do views made from them.
     """
 
     __slots__ = ("root", "parent", "op", "params", "seen", "kind")
 
     def __init__(self, parent, op, params, kind):
         source = parent.origin
-        self.root = parent if source is None else source.root
-        self.parent = source
+        self.root, self.parent = (parent, parent.array) if source is None else (source.root, source)
         self.op = op
         self.params = params
         self.seen = tick()
@@ -57,9 +55,11 @@ class Origin:
     def steps(self) -> tuple:
         """The (op, params) pairs that lead from the root to this view."""
         steps, origin = [], self
-        while origin is not None:
+        while origin.__class__ is Origin:
             steps.append((origin.op, origin.params))
             origin = origin.parent
+        if self.root.reread is not None and origin is not self.root.array:
+            steps.append(self.root.reread(self.root.array, origin))
         return tuple(reversed(steps))
 
 
@@ -70,6 +70,8 @@ class Tensor:
     __array_ufunc__ = None  # ndarray * Tensor goes to Tensor.__rmul__, not element by element
     __array_priority__ = 1000
     _grad = None
+    retains_grad = False
+    reread = None  # set where `array` was exchanged for another view of its memory (as by `t_`), see ops/turn.py
 
     # shape and type
 
@@ -89,7 +91,7 @@ class Tensor:
 
     @property
     def requires_grad(self) -> bool:
-        return node_of(self) is not None
+        return self.node is not None or (self.origin is not None and self.origin.root.node is not None)
 
     @requires_grad.setter
     def requires_grad(self, value: bool):
@@ -171,20 +173,11 @@ class Tensor:
 
     def retain_grad(self) -> None:
         """Have the backward pass store the gradient of this non-leaf tensor in `.grad` too."""
-        node = node_of(self)
-        if node is None:
+        if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if type(node) is Leaf:
-            return
-        if node.hooks is None:
-            node.hooks = Hooks()
-        node.hooks.retain = weakref.ref(self)
-
-    @property
-    def retains_grad(self) -> bool:
-        node = node_of(self)
-        hooks = None if node is None or type(node) is Leaf else node.hooks
-        return hooks is not None and hooks.retain is not None and hooks.retain() is self
+        if self.node is not None and type(self.node) is not Leaf:
+            self.retains_grad = True
+            retain_gradient(self, node_of(self))
 
     def register_hook(self, hook):
         """Call `hook(grad)` when the gradient of this tensor is known; what it returns replaces the gradient."""
@@ -238,20 +231,27 @@ def bump_version(tensor: Tensor) -> None:
 
 
 def node_of(tensor: Tensor):
-    """The tensor's node, made again first when the tensor is a view of memory that was changed in place."""
+    """The tensor's node, made again first when the tensor is a view of memory that was changed in place.
+
+    A view that was made without recording, of a root that requires grad, is a leaf that collects nothing.
+    """
     origin = tensor.origin
-    if origin is not None and type(tensor.node) is not Leaf:
-        edits = origin.root.edits
-        if (
-            edits is not None
-            and edits.stamp > origin.seen
-            and (tensor.node is not None or origin.root.node is not None)
-        ):
-            _replay(tensor, origin)
-    return tensor.node
+    if origin is None:
+        return tensor.node
+    node, root = tensor.node, origin.root
+    if root.node is None and (node is None or type(node) is Leaf):
+        return node
+    edits = root.edits
+    if edits is not None and edits.stamp > origin.seen:
+        return _replay(tensor, origin)
+    return no_leaf(tensor) if node is None else node
 
 
-def _replay(tensor: Tensor, origin: Origin) -> None:
+def _replay(tensor: Tensor, origin: Origin):
+    if origin.kind != "default":
+        if not state.grad:
+            return tensor.node
+        refuse(origin, "has been modified inplace, itself, or its base or another view of its base")
     view = origin.root
     previous, state.grad = state.grad, True
     trace, state.trace = state.trace, None
@@ -260,26 +260,55 @@ def _replay(tensor: Tensor, origin: Origin) -> None:
             view = op(view, **params)
     finally:
         state.grad, state.trace = previous, trace
-    tensor.node = view.node
-    origin.seen = tick()
+    set_node(tensor, view.node)
+    return view.node
+
+
+def set_node(tensor: Tensor, node) -> None:
+    """Give the tensor another history; it keeps retaining its gradient."""
+    if tensor.retains_grad:
+        retain_gradient(None, tensor.node)
+        retain_gradient(tensor, node)
+    tensor.node = node
+    if tensor.origin is not None:
+        tensor.origin.seen = tick()
+
+
+def refuse(origin: Origin, what: str):
+    """RuntimeError for a view that may not be part of an in-place operation, nor its root."""
+    if origin.kind == "multi":
+        raise RuntimeError(
+            f"A view {what}. It is the output of {origin.op.op.backward_name}, a function that returns multiple views. "
+            "Such functions do not allow the output views to be modified inplace. You should replace the inplace "
+            "operation by an out-of-place one."
+        )
+    raise RuntimeError(
+        f"A view was created in no_grad mode and {what} with grad mode enabled. Given that this use case is ambiguous "
+        "and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either "
+        "both inside the no_grad block or both outside."
+    )
 
 
 def set_requires_grad(tensor: Tensor, value: bool) -> None:
     """Make a leaf require grad, or stop it. RuntimeError for a non-leaf or a type that is not floating."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"requires_grad must be a bool, got {type(value).__name__}")
-    node = node_of(tensor)
     if value:
-        if node is None:
+        if tensor.node is None:
             if not tensor.dtype.is_floating_point:
                 raise RuntimeError("only Tensors of floating point dtype can require gradients")
-            tensor.node = Leaf(tensor)
-            if tensor.origin is not None:
-                tensor.origin.seen = tick()
-    elif node is not None:
-        if type(node) is not Leaf:
+            tensor.node = tensor.__dict__.pop("_leaf", None) or Leaf(tensor)
+    elif tensor.node is not None:
+        if type(tensor.node) is not Leaf:
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
                 "a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
-        tensor.node = None
+        forget(tensor)
+
+
+def forget(tensor: Tensor) -> None:
+    """Take the tensor's history away. A leaf is put aside: graphs that lead to it know it still."""
+    if type(tensor.node) is Leaf:
+        tensor._leaf = tensor.node
+    tensor.node = None

@@ -89,7 +89,12 @@ def winograd_weight(input, grad, size, channels, padding):
         rows, lanes,
     )  # fmt: skip
     threads.run(
-        transform_filters_back, threads.threads_for(64 * chunks * filters), partial.reshape(-1), out.reshape(-1), chunks, 1024
+        transform_filters_back,
+        threads.threads_for(64 * chunks * filters),
+        partial.reshape(-1),
+        out.reshape(-1),
+        chunks,
+        1024,
     )
     return out
 
@@ -167,5 +172,3 @@ def conv2d_weight(input, grad, *, size, stride, padding, dilation, groups):
         grad.reshape(-1), partial.reshape(-1), chunks, p.positions, places, p.taps, p.phases, tuple(p.geometry), int(copies),
     )  # fmt: skip
     return partial.sum(0) if chunks > 1 else partial[0]
-
-

@@ -86,7 +86,10 @@ def grid(*axes: tuple[int, int]) -> np.ndarray:
 
 
 @lru_cache(256)
-def plan(row_taps, column_taps, strides, channels, size, out_size, lanes, itemsize) -> Plan:
+def plan(
+    row_taps: tuple[int, ...], column_taps: tuple[int, ...], strides: tuple[int, int],
+    channels: tuple[int, int, int, int], size: tuple[int, int], out_size: tuple[int, int], lanes: int, itemsize: int,
+) -> Plan:  # fmt: skip
     """row_taps, column_taps: the image rows and columns that the output pixel (0, 0) sees.
 
     channels: (batch, groups, inputs, outputs). Nothing here depends on the number of threads.

@@ -73,7 +73,9 @@ tap_1, tap_2 = max_tap(1), max_tap(2)
 
 
 @njit
-def pool_planes(counter, input, values, indices, best, best_tap, size, out_size, kernel, stride, padding, dilation, lanes):
+def pool_planes(
+    counter, input, values, indices, best, best_tap, size, out_size, kernel, stride, padding, dilation, lanes
+):
     """One thread. input: flat planes of `size`; values and indices: flat planes of `out_size`.
 
     best, best_tap: room for one row of the output, of the types that the vectors have.

@@ -30,7 +30,17 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "ROWS", "VECTORS", "DOT_ROWS", "DOT_COLUMNS", "copy_vectors", "outer_tile", "gather_tile", "dot_tile"]
+__all__ = [
+    "LANES",
+    "ROWS",
+    "VECTORS",
+    "DOT_ROWS",
+    "DOT_COLUMNS",
+    "copy_vectors",
+    "outer_tile",
+    "gather_tile",
+    "dot_tile",
+]
 
 
 def vector_bits_and_registers() -> tuple[int, int]:
@@ -113,9 +123,7 @@ class Emitter:
 
     def accumulators(self, rows, columns):
         """Stack slots for a tile; LLVM keeps them in registers, since their addresses go nowhere."""
-        return [
-            [cgutils.alloca_once_value(self.builder, self.zero) for _ in range(columns)] for _ in range(rows)
-        ]
+        return [[cgutils.alloca_once_value(self.builder, self.zero) for _ in range(columns)] for _ in range(rows)]
 
     def for_valid(self, count, valid):
         """Iterate over range(count) and emit each turn under the condition `turn < valid`."""
@@ -168,7 +176,18 @@ def copy_vectors(typing, out, to, source, start):
 
 @intrinsic
 def outer_tile(
-    typing, out, out_start, out_pitch, left, left_start, right, right_start, right_pitch, k_count, valid_rows, accumulate
+    typing,
+    out,
+    out_start,
+    out_pitch,
+    left,
+    left_start,
+    right,
+    right_start,
+    right_pitch,
+    k_count,
+    valid_rows,
+    accumulate,
 ):
     """out[out_start + r * out_pitch + j] (+)= sum over k of left[left_start + k * ROWS + r] * right[right_start + k * right_pitch + j]
 
@@ -196,8 +215,22 @@ def outer_tile(
 
 @intrinsic
 def gather_tile(
-    typing, out, out_start, out_pitch, places, left, left_start, right, right_start, positions, first, last, taps, k_count,
-    valid_rows, accumulate,
+    typing,
+    out,
+    out_start,
+    out_pitch,
+    places,
+    left,
+    left_start,
+    right,
+    right_start,
+    positions,
+    first,
+    last,
+    taps,
+    k_count,
+    valid_rows,
+    accumulate,
 ):
     """out[out_start + r * out_pitch + places[v]] (+)= sum over k of left[left_start + k * ROWS + r] * right[right_start + positions[v] + taps[k]]
 
@@ -232,8 +265,22 @@ def gather_tile(
 
 @intrinsic
 def dot_tile(
-    typing, out, out_start, out_pitch, left, left_start, left_pitch, places, right, right_start, positions, count,
-    taps, first_tap, valid_rows, valid_columns,
+    typing,
+    out,
+    out_start,
+    out_pitch,
+    left,
+    left_start,
+    left_pitch,
+    places,
+    right,
+    right_start,
+    positions,
+    count,
+    taps,
+    first_tap,
+    valid_rows,
+    valid_columns,
 ):
     """out[out_start + r * out_pitch + s] += sum over v < count and lanes l of
 
@@ -256,7 +303,8 @@ def dot_tile(
         ]
         columns = [
             emit.at(
-                emit.data(7), right_start,
+                emit.data(7),
+                right_start,
                 builder.load(emit.at(emit.data(11), first_tap, emit.clamp(INDEX(s), last_column))),
             )
             for s in range(DOT_COLUMNS)

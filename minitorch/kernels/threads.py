@@ -15,6 +15,7 @@ import os
 from _thread import allocate_lock
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 
@@ -87,6 +88,9 @@ def threads_for(work: float) -> int:
 
 class Worker:
     """A sleeping thread that runs one call at a time."""
+
+    job: Any  # (kernel, arguments), None while asleep
+    error: BaseException | None
 
     def __init__(self) -> None:
         self.wake, self.done = allocate_lock(), allocate_lock()

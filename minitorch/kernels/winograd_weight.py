@@ -10,9 +10,9 @@ again with 16 multiplications where 36 were. Both factors have the tiles of a ch
 `dot_tile` wants. As in correlate.py, the sum over the batch is cut into chunks.
 """
 
+import numpy as np
 from numba import types
 from numba.extending import intrinsic
-import numpy as np
 
 from .geometry import copy_band
 from .jit import njit, take

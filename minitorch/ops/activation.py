@@ -413,7 +413,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 @function(torch="nn.functional.glu")
 def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """z = a sigmoid(b), the input split in halves a, b along `dim` (Dauphin et al. 2016). RuntimeError for an odd size."""
+    """z = a sigmoid(b), the input split in halves a, b along `dim` (Dauphin et al. 2016). RuntimeError for odd sizes."""
     _check_floating("glu_cpu", input)
     if input.array.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")

@@ -194,9 +194,7 @@ def unpool(n: int, input, indices, kernel_size, stride, padding, output_size) ->
     stride = kernel_size if stride is None else amounts(name, "stride", stride, n)
     padding = amounts(name, "padding", padding, n)
     shape = list(input.array.shape)
-    default = [
-        (m - 1) * s + k - 2 * p for m, s, k, p in zip(shape[-n:], stride, kernel_size, padding, strict=True)
-    ]
+    default = [(m - 1) * s + k - 2 * p for m, s, k, p in zip(shape[-n:], stride, kernel_size, padding, strict=True)]
     size = default if output_size is None else list(output_size)
     if len(size) == n + 2:
         size = size[2:]

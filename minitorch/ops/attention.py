@@ -37,10 +37,10 @@ def attention_weights(scores: Tensor) -> Tensor:
     """softmax over the keys; a query that may look at no key gets weights 0, not nan."""
     if scores.array.shape[-1] == 0:
         return scores
-    blind = np.isneginf(scores.array).all(axis=-1, keepdims=True)
-    if not blind.any():
+    none_left = np.isneginf(scores.array).all(axis=-1, keepdims=True)
+    if not none_left.any():
         return scores.softmax(-1)
-    blind = wrap(blind)
+    blind = wrap(none_left)
     return scores.masked_fill(blind, 0.0).softmax(-1).masked_fill(blind, 0.0)
 
 
@@ -71,9 +71,7 @@ def check_attention(query, key, value, attn_mask, is_causal, dropout_p) -> None:
     if attn_mask is None:
         return
     if is_causal:
-        raise RuntimeError(
-            "scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
-        )
+        raise RuntimeError("scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
     if attn_mask.dtype not in (bool_, float32, types[0]):
         raise RuntimeError(
             f"Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
@@ -269,10 +267,10 @@ def multi_head_attention_forward(
         f"key shape {key.array.shape} does not match value shape {value.array.shape}",
     )
     if use_separate_proj_weight:
-        weights = {"q_proj_weight": q_proj_weight, "k_proj_weight": k_proj_weight, "v_proj_weight": v_proj_weight}
-        for name, weight in weights.items():
+        projections = {"q_proj_weight": q_proj_weight, "k_proj_weight": k_proj_weight, "v_proj_weight": v_proj_weight}
+        for name, weight in projections.items():
             demand(weight is not None, f"use_separate_proj_weight is True but {name} is None")
-        q, k, v = project_separately(query, key, value, tuple(weights.values()), in_proj_bias)
+        q, k, v = project_separately(query, key, value, tuple(projections.values()), in_proj_bias)
     else:
         demand(in_proj_weight is not None, "use_separate_proj_weight is False but in_proj_weight is None")
         q, k, v = project_packed(query, key, value, in_proj_weight, in_proj_bias)

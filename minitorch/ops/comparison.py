@@ -229,7 +229,7 @@ def choose(condition, input, other):
 
 @function(torch="where")
 def where(condition: Tensor, input=None, other=None):
-    """z = input where condition else other (tensors or numbers); with the condition alone: the indices where it holds."""
+    """z = input where condition else other (tensors or numbers); with the condition alone the indices where it holds."""
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
     return choose(condition, input, other)
@@ -241,6 +241,10 @@ def where_method(input: Tensor, condition: Tensor, other) -> Tensor:
     return where(condition, input, other)
 
 
+def _fits(value, limits: np.iinfo) -> bool:
+    return limits.min - 1 < value < limits.max + 1
+
+
 def _fill_types(op_, inputs):
     input, mask, value = inputs
     if not isinstance(mask, Tensor) or mask.array.dtype != np.bool_:
@@ -250,11 +254,12 @@ def _fill_types(op_, inputs):
     if isinstance(value, Tensor):
         if value.array.ndim:
             raise RuntimeError(
-                f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} dimension(s)."
+                "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value.array.ndim} dimension(s)."
             )
         filler = value.array.astype(target)
     else:
-        if isinstance(value, complex) or (target.kind in "iu" and isinstance(value, float) and not value.is_integer()):
+        if isinstance(value, complex) or (target.kind in "iu" and not _fits(value, np.iinfo(target))):
             raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
         filler = np.array(value).astype(target)
     return [input.array, mask.array, filler], None

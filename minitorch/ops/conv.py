@@ -20,6 +20,7 @@ neural networks for document processing", 2006, section 3.)
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +82,8 @@ def correlate_weight(input, grad, *, size, stride, padding, dilation, groups):
 
 def declare(n: int) -> tuple:
     """(conv{n}d, conv{n}d_input, conv{n}d_weight): the three operations over n spatial dimensions."""
+    conv_input: Any  # the rules of each name the other two
+    conv_weight: Any
     conv = op(
         LINEAR,
         dtype=SAME,

@@ -181,7 +181,7 @@ def copy_(input: Tensor, src, non_blocking: bool = False) -> Tensor:
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
     if state.grad and (node_of(input) is not None or node_of(src) is not None) or state.trace is not None:
         return apply_in_place("copy_", copied_over, input, (src,))
-    check_overlap("copy_", input.array)
+    check_overlap("copy_", input.array, (src,))
     try:
         np.copyto(input.array, src.array, casting="unsafe")
     except ValueError:
@@ -224,6 +224,8 @@ def fill(input: Tensor, value) -> Tensor:
 def fill_(input: Tensor, value) -> Tensor:
     """Overwrite every element with `value` (a number or 0-dim tensor)."""
     _check_fill(input, value)
+    if isinstance(value, Tensor):
+        check_overlap("copy_", input.array)
     return apply_in_place("fill_", fill, input, (value,))
 
 

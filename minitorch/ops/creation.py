@@ -214,9 +214,7 @@ def new(self, *data, device=None) -> Tensor:
 
 
 @function(torch="eye")
-def eye(
-    n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
-) -> Tensor:
+def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False) -> Tensor:
     """Ones on the diagonal of an n x m matrix (m = n unless given), zeros elsewhere."""
     check_device(device)
     for name, count in (("n", n), ("m", n if m is None else m)):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 from ..core.op import function
 from ..core.tensor import Tensor
@@ -47,9 +48,11 @@ def _parse(equation: str, ndims: Sequence[int]) -> tuple[list[list], list]:
             f"einsum(): {'more' if len(ndims) > len(terms) else 'fewer'} operands were provided than specified in the "
             "equation"
         )
-    labels, widest = [], 0
+    labels: list[list] = []
+    widest = 0
     for term, ndim in zip(terms, ndims, strict=True):
-        found, dots = [], term.count("...")
+        found: list = []
+        dots = term.count("...")
         for letter in term.replace("...", ""):
             if letter not in LETTERS:
                 raise RuntimeError(f"einsum(): invalid subscript given: {letter}, subscripts must be in [a-zA-Z]")
@@ -70,8 +73,8 @@ def _parse(equation: str, ndims: Sequence[int]) -> tuple[list[list], list]:
         return labels, ellipsis + sorted([letter for letter in set(letters) if letters.count(letter) == 1])
     if output.count("...") > 1:
         raise RuntimeError("einsum(): found '.' for output but an ellipsis (...) was already found")
-    result = []
-    for part, dots in zip(output.split("..."), (ellipsis, []), strict=False):
+    result: list = []
+    for part, covered_here in zip(output.split("..."), (ellipsis, []), strict=False):
         for letter in part:
             if letter in result:
                 raise RuntimeError(f"einsum(): output subscript {letter} appears more than once in the output")
@@ -80,7 +83,7 @@ def _parse(equation: str, ndims: Sequence[int]) -> tuple[list[list], list]:
                     f"einsum(): output subscript {letter} does not appear in the equation for any input operand"
                 )
             result.append(letter)
-        result += dots if "..." in output else []
+        result += covered_here if "..." in output else []
     return labels, result
 
 
@@ -144,9 +147,10 @@ def einsum(equation, *operands) -> Tensor:
     RuntimeError for an equation that does not fit the operands.
     """
     if isinstance(equation, str):
-        operands = list(operands[0] if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else operands)
+        operands = tuple(operands[0] if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else operands)
     else:
-        equation, operands = _from_lists((equation, *operands))
+        equation, tensors = _from_lists((equation, *operands))
+        operands = tuple(tensors)
     if not operands:
         raise RuntimeError("einsum(): must provide at least one operand")
     check_types("einsum", *operands)
@@ -162,7 +166,7 @@ def einsum(equation, *operands) -> Tensor:
 
 
 def _check_sizes(terms) -> None:
-    sizes = {}
+    sizes: dict[Any, int] = {}
     for i, (t, labels) in enumerate(terms):
         for label, n in zip(labels, t.array.shape, strict=True):
             known = sizes.setdefault(label, n)
@@ -238,7 +242,7 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     d = normalize_dim(dim, len(a))
     if not a or a[d] != 3 or b[d] != 3:
         raise RuntimeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {a[d:d + 1]} and {b[d:d + 1]}"
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {a[d : d + 1]} and {b[d : d + 1]}"
         )
     input, other = broadcast_tensors(input, other)
     # z_i = a_{i+1} b_{i+2} - a_{i+2} b_{i+1}

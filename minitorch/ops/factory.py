@@ -25,7 +25,7 @@ def finished(array: np.ndarray, requires_grad: bool) -> Tensor:
     return tensor
 
 
-def read_size(name: str, sizes: tuple, size: Sequence[int] | None = None) -> tuple[int, ...]:
+def read_size(name: str, sizes: Sequence, size: Sequence[int] | None = None) -> tuple[int, ...]:
     """A size given as f(2, 3), f((2, 3)) or f(size=(2, 3)). TypeError for none or no ints, RuntimeError below zero."""
     if size is not None:
         if sizes or not isinstance(size, (tuple, list)):

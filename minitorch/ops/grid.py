@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -87,9 +88,11 @@ TAPS = {"bilinear": linear_taps, "nearest": nearest_taps, "bicubic": cubic_taps}
 def sample(flat: Tensor, spatial, taps) -> Tensor:
     """The weighted sum of the pixels that each combination of taps names: flat (N, C, pixels) to (N, C, points)."""
     batch, channels = flat.array.shape[:2]
-    total = None
+    total: Any = None
     for combination in itertools.product(*taps):
-        index, inside, weight = 0, True, None
+        index: Any = 0
+        inside: Any = True
+        weight: Any = None
         for (coordinate, factor), size in zip(combination, spatial, strict=True):
             inside = inside & (coordinate >= 0) & (coordinate <= size - 1)  # nan is outside
             index = index * size + np.where(inside, coordinate, 0).astype(np.int64)

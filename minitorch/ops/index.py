@@ -25,7 +25,7 @@ from ..core.state import state
 from ..core.tensor import Tensor, bump_version, node_of, wrap
 from .convert import copy_, fill_
 from .part import ALL, out_of_range, select_view, slice_view
-from .shape import reshape, unsqueeze
+from .shape import expand, reshape, unsqueeze
 
 # Index tensors. `indices` has one entry for each dimension: None, integers, or a mask (which stands for as many
 # dimensions as it has); dimensions after the last entry are taken whole.
@@ -99,7 +99,7 @@ def add_rows(out: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
     order = index.argsort(kind="stable")
     ordered = index[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    out[ordered[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+    out[ordered[starts]] += np.add.reduceat(rows[order], starts, axis=0, dtype=rows.dtype)
 
 
 def _write(out: np.ndarray, indices, values: np.ndarray, adds: bool) -> None:
@@ -188,8 +188,13 @@ def _is_listlike(item) -> bool:
 
 def _is_several(index) -> bool:
     """Whether a list means several indices, x[[0, slice(2)]] being x[0, :2], not one list of integers."""
-    return isinstance(index, list) and len(index) < 32 and any(
-        item is None or item is Ellipsis or isinstance(item, (Tensor, slice)) or _is_listlike(item) for item in index
+    return (
+        isinstance(index, list)
+        and len(index) < 32
+        and any(
+            item is None or item is Ellipsis or isinstance(item, (Tensor, slice)) or _is_listlike(item)
+            for item in index
+        )
     )
 
 
@@ -226,7 +231,7 @@ def _as_slice(item: slice) -> slice:
 
 def _read(index) -> list:
     """The items of an index: ints, slices, None, Ellipsis, and ndarrays (integers or masks)."""
-    items = []
+    items: list = []
     for item in index if isinstance(index, tuple) or _is_several(index) else (index,):
         if item is None or item is Ellipsis or item.__class__ is int:
             items.append(item)
@@ -247,7 +252,7 @@ def _read(index) -> list:
     return items
 
 
-def _parts(shape, items) -> tuple[tuple, list[int], list]:
+def _parts(shape, items) -> tuple[list[int], tuple, list]:
     """An index in three parts: where dimensions of size 1 are put in first, a basic index for what that gives, and
     the index tensors for each dimension of its result."""
     taken = sum(
@@ -260,7 +265,9 @@ def _parts(shape, items) -> tuple[tuple, list[int], list]:
         if not shape:
             raise out_of_range(np.empty(()), (), None)
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
-    basic, inserted, tensors = [], [], []
+    basic: list = []
+    inserted: list[int] = []
+    tensors: list = []
     ellipsis = False
     for item in items:
         if item is None:
@@ -392,9 +399,11 @@ def setitem(input: Tensor, index, value) -> None:
         view = _view_part(input, inserted, basic)
     if tensors:
         _put_into(view, _check_indices(view.array.shape, tensors), value)
-    elif isinstance(value, Tensor):
-        copy_(view, _without_leading_ones(value, view.array.ndim))
+    elif isinstance(value, Tensor) and value.array.ndim:
+        same = value.array.shape == view.array.shape
+        copy_(view, value if same else expand(_without_leading_ones(value, 0), view.array.shape))
     else:
+        check_overlap("copy_", view.array)
         fill_(view, value)
 
 
@@ -437,7 +446,7 @@ def index_put_(input: Tensor, indices, values: Tensor, adds: bool = False) -> Te
     _check_put(input, values)
     values = _fitted(input, indices, values)
     if state.trace is None and not (state.grad and (node_of(input) is not None or node_of(values) is not None)):
-        check_overlap("index_put_", input.array)
+        check_overlap("index_put_", input.array, (values,))
         _write(input.array, indices, values.array, adds)
         bump_version(input)
         return input

@@ -75,9 +75,7 @@ def ctc_loss_alpha(log_probs, targets, input_lengths, target_lengths, *, blank, 
 
 
 @op(GENERAL, dtype=SAME, backward_name="CtcLossBackwardBackward0")
-def ctc_loss_backward(
-    grad, log_probs, targets, input_lengths, target_lengths, loss, alpha, *, blank, zero_infinity
-):
+def ctc_loss_backward(grad, log_probs, targets, input_lengths, target_lengths, loss, alpha, *, blank, zero_infinity):
     """x'[t, c] = g (e^x[t, c] - the probability of being in a state of class c at step t, given the targets).
 
     The first term vanishes behind log_softmax, whose output `log_probs` is meant to be; torch's gradient has it.

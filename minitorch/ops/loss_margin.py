@@ -192,9 +192,7 @@ def triplet_margin_loss(
     reduction = reduction_of(reduction, size_average, reduce)
     _check_margin(margin)
     _check_triplet(anchor, positive, negative)
-    return _triplet(
-        anchor, positive, negative, lambda a, b: pairwise_distance(a, b, p, eps), margin, swap, reduction
-    )
+    return _triplet(anchor, positive, negative, lambda a, b: pairwise_distance(a, b, p, eps), margin, swap, reduction)
 
 
 @function(torch="nn.functional.triplet_margin_with_distance_loss")

@@ -104,8 +104,8 @@ def _smooth_l1_slope(g, input, target, size, reduction, beta):
     dtype=PROMOTE,
     vjp=dict(
         input=_smooth_l1_slope,
-        target=lambda g, input, target, size, reduction, beta: -_smooth_l1_slope(
-            g, input, target, size, reduction, beta
+        target=lambda g, input, target, size, reduction, beta: (
+            -_smooth_l1_slope(g, input, target, size, reduction, beta)
         ),
     ),
     backward_name="SmoothL1LossBackward0",
@@ -210,8 +210,7 @@ def gaussian_nll_loss(
         if shape[:-1] == var.array.shape:
             var = var.unsqueeze(-1)
         elif not (
-            len(shape) == var.array.ndim
-            and [m for n, m in zip(shape, var.array.shape, strict=True) if n != m] == [1]
+            len(shape) == var.array.ndim and [m for n, m in zip(shape, var.array.shape, strict=True) if n != m] == [1]
         ):
             raise ValueError(f"var is of incorrect size: {list(var.shape)} for an input of {list(shape)}")
     reduction = reduction_of(reduction)

@@ -129,10 +129,10 @@ def _matrix_dims(name: str, A: Tensor, dim) -> tuple[int, int]:
         raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions, got shape {list(A.shape)}.")
     if not isinstance(dim, (tuple, list)) or len(dim) != 2:
         raise RuntimeError(f"{name}: dim must be a 2-tuple. Got {dim}")
-    dims = tuple(normalize_dim(d, A.array.ndim) for d in dim)
-    if dims[0] == dims[1]:
+    first, second = (normalize_dim(d, A.array.ndim) for d in dim)
+    if first == second:
         raise RuntimeError(f"{name}: dims must be different. Got ({dim[0]}, {dim[1]})")
-    return dims
+    return first, second
 
 
 @function(torch="linalg.matrix_norm")
@@ -187,8 +187,7 @@ def linalg_norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=N
             raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
     elif ord is not None and A.array.ndim not in (1, 2):
         raise RuntimeError(
-            "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. "
-            f"Got {A.array.ndim}D."
+            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.array.ndim}D."
         )
     if ord is not None and (len(dims) if dim is not None else A.array.ndim) == 2:
         return matrix_norm(A, ord, dims if dim is not None else (0, 1), keepdim, dtype=dtype)

@@ -13,9 +13,7 @@ from .resample import resample
 @op(
     GENERAL,  # affine: linear for value 0 only
     dtype=KEEP,
-    vjp=dict(
-        input=lambda g, before, after: pad_sides(g, before=_negated(before), after=_negated(after), value=0)
-    ),
+    vjp=dict(input=lambda g, before, after: pad_sides(g, before=_negated(before), after=_negated(after), value=0)),
     jvp=dict(input=lambda t, before, after: pad_sides(t, before=before, after=after, value=0)),
     backward_name="ConstantPadNdBackward0",
 )

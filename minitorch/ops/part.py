@@ -16,7 +16,6 @@ from ..core.op import KEEP, LINEAR, VIEW, function, op
 from ..core.tensor import Tensor, wrap
 from ..shapes import as_int, normalize_dim, size_arguments
 from ..strided import element_strides, storage_offset, strided
-from .shape import in_place_view
 
 # Basic indexing: ints, slices, None and Ellipsis. `index` is what NumPy is given, an Ellipsis included, so that the
 # result is an array even where no dimension is left.
@@ -156,9 +155,7 @@ def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -
 @op(
     VIEW,
     dtype=KEEP,
-    vjp=dict(
-        input=lambda g, size, dim, window, step: sum_windows(g, size=size, dim=dim, window=window, step=step)
-    ),
+    vjp=dict(input=lambda g, size, dim, window, step: sum_windows(g, size=size, dim=dim, window=window, step=step)),
     backward_name="UnfoldBackward0",
 )
 def unfold_view(input, *, dim, window, step):
@@ -275,10 +272,7 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
     if len(size) != len(stride):
         raise RuntimeError("mismatch in length of strides and shape")
     if any(s < 0 for s in stride):
-        raise RuntimeError(
-            "as_strided: Negative strides are not supported at the moment, "
-            f"got strides: {list(stride)}"
-        )
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
     offset = 0 if storage_offset is None else as_int(storage_offset, "storage_offset") - _own_offset(array)
     layout = size, stride, offset
     try:
@@ -291,4 +285,3 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
 
 
 _own_offset = storage_offset
-in_place_view("as_strided", as_strided)

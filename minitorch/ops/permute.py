@@ -10,7 +10,7 @@ from ..core.op import KEEP, VIEW, function, op
 from ..core.state import state
 from ..core.tensor import Tensor
 from ..shapes import normalize_dim
-from .shape import in_place_view, one_sequence
+from .shape import one_sequence
 
 
 def _inverse(dims) -> tuple[int, ...]:
@@ -155,8 +155,3 @@ def movedim(input: Tensor, source: int | Sequence[int], destination: int | Seque
     rest = iter([d for d in range(ndim) if d not in source])
     places = dict(zip(destination, source, strict=True))
     return permute_dims(input, dims=tuple([places[d] if d in places else next(rest) for d in range(ndim)]))
-
-
-in_place_view("t", t)
-for _name in ("transpose", "swapaxes", "swapdims"):
-    in_place_view(_name, transpose)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import reduce
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,8 @@ def lowest(dtype: np.dtype):
 
 def flat_index(rows, size) -> np.ndarray:
     """The index in a flattened plane of every combination of the given indices along each dimension."""
-    return reduce(lambda flat, step: flat[..., None] * step[1] + step[0], zip(rows, size, strict=True), np.int64(0))
+    start: Any = np.int64(0)
+    return reduce(lambda flat, step: flat[..., None] * step[1] + step[0], zip(rows, size, strict=True), start)
 
 
 def keep_larger(values, indices, candidates) -> None:

@@ -56,7 +56,9 @@ def _draw_new(name: str, sample, sizes, size, out, dtype, device, requires_grad)
     like = out.array if out is not None and out.array.shape == shape else None
     contiguous = like is None or like.flags.c_contiguous
     values = sample(prod(shape), target, contiguous)
-    return deliver(name, values.reshape(shape) if contiguous else arrange(values, like), out, requires_grad)
+    return deliver(
+        name, values.reshape(shape) if like is None or contiguous else arrange(values, like), out, requires_grad
+    )
 
 
 @function(torch="rand")
@@ -134,14 +136,14 @@ def randint(
     RuntimeError for an empty range and for one that the type cannot hold.
     """
     check_device(device)
-    bounds = list(bounds)
+    numbers = list(bounds)
     if size is None:
-        size = bounds.pop() if bounds else None
-    if low is None and len(bounds) + (high is not None) == 2:
-        low = bounds.pop(0)
-    if high is None and len(bounds) == 1:
-        high = bounds.pop()
-    if bounds or high is None or not isinstance(size, (tuple, list)):
+        size = numbers.pop() if numbers else None
+    if low is None and len(numbers) + (high is not None) == 2:
+        low = numbers.pop(0)
+    if high is None and len(numbers) == 1:
+        high = numbers.pop()
+    if numbers or high is None or not isinstance(size, (tuple, list)):
         raise TypeError("randint() takes (high, size) or (low, high, size), where size is a tuple of ints")
     low = 0 if low is None else as_int(low, "randint(): argument 'low'")
     high = as_int(high, "randint(): argument 'high'")

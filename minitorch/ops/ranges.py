@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +18,12 @@ from .factory import as_number, cast_values, deliver, number_of_type, type_with_
 INT64 = np.dtype(np.int64)
 
 
-def _read_bounds(bounds: tuple, start, end, step) -> list:
+def _read_bounds(bounds: tuple[Any, ...], start, end, step) -> list:
     """arange(end), arange(start, end), arange(start, end, step), each also by keyword."""
     if len(bounds) == 1 and start is None and end is None:
         if step is not None:
             raise TypeError("arange(): with 'step', both 'start' and 'end' must be given")
-        bounds, end = (), bounds[0]
+        end, bounds = bounds[0], ()
     given = [*bounds, *[None] * (3 - len(bounds))]
     for i, value in enumerate((start, end, step)):
         if value is not None:
@@ -74,7 +75,7 @@ def _arange(start, end, step, dtype: np.dtype) -> np.ndarray:
     if dtype == INT64:  # only int64 rounds its bounds before it counts
         if stride == 0:
             raise ValueError(f"step must be nonzero: {step} as int64")
-        return np.arange(first, last, stride, INT64)
+        return np.arange(first, last, stride, dtype=INT64)
     count = math.ceil((end - start) / step)
     return (first + stride * np.arange(count, dtype=INT64)).astype(dtype)
 
@@ -102,7 +103,7 @@ def range_(
     return deliver("range", cast_values(_steps(first, stride, count), target), out, requires_grad)
 
 
-def _read_ends(name: str, start, end, steps) -> tuple:
+def _read_ends(name: str, start, end, steps) -> tuple[Any, Any, int]:
     for argument, value in (("start", start), ("end", end)):
         if isinstance(value, Tensor) and value.array.ndim:
             raise RuntimeError(
@@ -121,7 +122,8 @@ def _read_ends(name: str, start, end, steps) -> tuple:
 def _spaced(start, end, steps: int, dtype: np.dtype) -> np.ndarray:
     """`steps` numbers from start to end, each computed from the nearer end, in the precision of `dtype` (float64 for
     integers) and not yet converted to it."""
-    first, last = number_of_type("linspace", start, dtype), number_of_type("linspace", end, dtype)
+    first: Any = number_of_type("linspace", start, dtype)
+    last: Any = number_of_type("linspace", end, dtype)
     if dtype.kind in "biu":
         dtype = FLOAT64
         first, last = float(first), float(last)

@@ -89,9 +89,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     if ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {ndim}")
     if dims[0] == dims[1] or abs(dims[0] - dims[1]) == ndim:
-        raise RuntimeError(
-            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
-        )
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
     for i, d in enumerate(dims):
         if not -ndim <= d < ndim:
             raise RuntimeError(f"Rotation dim{i} out of range, dim{i} = {d}")
@@ -131,9 +129,7 @@ def repeat(input: Tensor, *repeats: int) -> Tensor:
     """The tensor laid side by side with itself, `repeats[d]` times along each dimension (new ones in front)."""
     repeats = size_arguments(repeats)
     if len(repeats) < input.array.ndim:
-        raise RuntimeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
-        )
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     if any(n < 0 for n in repeats):
         raise RuntimeError(f"repeat(): Trying to create tensor with negative dimension: repeats {list(repeats)}")
     return repeated(input, repeats=repeats)

@@ -8,6 +8,8 @@ dimension; they differ in `index` and `weight`. Its adjoint sends every output b
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..core.op import LINEAR, SAME, op
@@ -66,7 +68,7 @@ def add_at(out: np.ndarray, index: np.ndarray, values: np.ndarray, dim: int) -> 
         order = index.argsort(kind="stable")
         index, values = index[order], values.take(order, axis=dim)
     starts = np.flatnonzero(np.r_[True, index[1:] != index[:-1]])
-    place = (slice(None),) * dim
+    place: tuple[Any, ...] = (slice(None),) * dim
     if len(starts) == len(index):
         out[(*place, index)] += values
     else:

@@ -230,9 +230,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     shape = input.array.shape
     input, dim, index = _vector("index_select", input, dim, index)
     if not shape and index.array.size != 1:
-        raise RuntimeError(
-            f"index_select(): Index to scalar can have only 1 value, got {index.array.size} value(s)"
-        )
+        raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.array.size} value(s)")
     _check_bounds(index, input.array.shape[dim])
     z = take_at(input, *[None] * dim, index)
     return z if shape else reshape(z, ())

@@ -1,7 +1,7 @@
 """Scattered elements combined with what is there already: sum, prod, mean, amin, amax.
 
-    scatter_reduce   z = input, then z[index[i][j]][j] = reduce(z[index[i][j]][j], src[i][j])
-    index_reduce     the same with one index for whole slices
+scatter_reduce   z = input, then z[index[i][j]][j] = reduce(z[index[i][j]][j], src[i][j])
+index_reduce     the same with one index for whole slices
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ def _prod_src(g, input, src, index, z, dim, include_self):
     zero = src == 0
     zeros = gather_at(scatter_add((input * 0), dim, index, zero.to(src.dtype)), index, dim=dim)
     single = zero & (zeros == 1)
-    others = reduce_at(
-        input, src.masked_fill(single, 1), index, dim=dim, reduce="prod", include_self=include_self
-    )
+    others = reduce_at(input, src.masked_fill(single, 1), index, dim=dim, reduce="prod", include_self=include_self)
     usual = gather_at(g * z, index, dim=dim) / src.masked_fill(zero, 1)
     return where(single, gather_at(g * others, index, dim=dim), usual)
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from .. import dtypes
 from ..core.call import view_of
-from ..core.inplace import check_rewritable
-from ..core.node import Leaf
-from ..core.op import KEEP, VIEW, function, op
+from ..core.op import KEEP, LINEAR, VIEW, function, op
 from ..core.state import state
-from ..core.tensor import Tensor, bump_version, node_of
+from ..core.tensor import Tensor
 from ..shapes import (
     Size,
     as_int,
@@ -41,7 +40,7 @@ def view_as_shape(input, *, shape):
     return strided(input, shape, [s * input.itemsize for s in strides])
 
 
-def _at_most_inferred(sizes: tuple) -> bool:
+def _at_most_inferred(sizes: Sequence) -> bool:
     """Whether no size is below -1: NumPy would infer any negative one."""
     if len(sizes) == 1 and sizes[0].__class__ in (tuple, list, Size):
         sizes = sizes[0]
@@ -58,6 +57,12 @@ def one_sequence(sizes: tuple, keyword) -> tuple:
     if len(sizes) == 1 and type(sizes[0]) is not int:
         return tuple(sizes[0]) if isinstance(sizes[0], (tuple, list)) else sizes
     return sizes
+
+
+@op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, size: g.reshape(size)), backward_name="UnsafeViewBackward0")
+def copied_as_shape(input, *, shape):
+    """The elements, in row-major order, copied into another shape."""
+    return np.array(input, order="C").reshape(shape)
 
 
 def _needs_copy(array: np.ndarray, shape) -> bool:
@@ -120,9 +125,7 @@ def reshape(input: Tensor, *sizes, shape: Sequence[int] | None = None) -> Tensor
             if out.shape == sizes or _at_most_inferred(sizes):
                 return view_of(input, view_as_shape.op, {"shape": out.shape}, out)
     shape = infer_size(one_sequence(sizes, shape), array.size)
-    if _needs_copy(array, shape):
-        input = contiguous(input)
-    return view_as_shape(input, shape=shape)
+    return (copied_as_shape if _needs_copy(array, shape) else view_as_shape)(input, shape=shape)
 
 
 @function(torch="Tensor.reshape_as")
@@ -189,6 +192,7 @@ def squeeze_dims(input, *, dims):
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """A view without the dimensions of size 1: all of them, or those among `dim`."""
     shape = input.array.shape
+    dims: Sequence[int]
     if dim is None:
         dims = range(len(shape))
     elif dim.__class__ is int:
@@ -252,10 +256,10 @@ def expand_to(input, *, shape):
 
 
 @function(torch="Tensor.expand")
-def expand(input: Tensor, *size, implicit: bool = False) -> Tensor:
+def expand(input: Tensor, *size: Any, implicit: bool = False) -> Tensor:
     """The tensor repeated without copying along dimensions of size 1; -1 leaves a size as it is."""
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = size[0]
+        size = tuple(size[0])
     array = input.array
     shape = array.shape
     extra = len(size) - len(shape)
@@ -303,7 +307,7 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 def broadcast_tensors(*tensors) -> tuple[Tensor, ...]:
     """All tensors broadcast to their common shape, as views."""
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
-        tensors = tensors[0]
+        tensors = tuple(tensors[0])
     shape = tuple(broadcast_shapes(*[t.array.shape for t in tensors]))
     return tuple([t if t.array.shape == shape else expand(t, shape) for t in tensors])
 
@@ -315,33 +319,3 @@ def public_broadcast_shapes(*shapes) -> Size:
         if not isinstance(shape, (int, tuple, list)):
             raise RuntimeError(f"Input shapes should be of type ints, a tuple of ints, or a list of ints, got {shape}")
     return broadcast_shapes(*shapes)
-
-
-# In place: these change how the tensor reads its memory, not the memory.
-
-
-def in_place_view(name: str, view):
-    """Declare the method `name_`, which turns a tensor into what `view` makes of it."""
-
-    def method(self: Tensor, *args, **kwargs) -> Tensor:
-        node = node_of(self)
-        if state.grad and node is not None:
-            check_rewritable(self, node)
-        z = view(self, *args, **kwargs)
-        self.array = z.array
-        if self.origin is not None:
-            self.origin = z.origin
-        if type(node) is Leaf:
-            node.shape = z.array.shape
-        else:
-            self.node = z.node
-        bump_version(self)
-        return self
-
-    method.__name__ = method.__qualname__ = f"{name}_"
-    method.__doc__ = f"`{name}` in place: the tensor itself becomes the view."
-    return function(torch=f"Tensor.{name}_")(method)
-
-
-in_place_view("squeeze", squeeze)
-in_place_view("unsqueeze", unsqueeze)

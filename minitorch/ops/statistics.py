@@ -148,9 +148,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if minlength < 0:
         raise RuntimeError("bincount(): minlength should be >= 0")
     if array.ndim != 1 or (array.size and array.min() < 0):
-        raise RuntimeError(
-            f"bincount only supports 1-d non-negative integral inputs, got shape {list(array.shape)}"
-        )
+        raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs, got shape {list(array.shape)}")
     if weights is not None and weights.array.shape != array.shape:
         raise RuntimeError(
             f"bincount(): weights should be 1-d and have the same length as input, got {list(weights.shape)} for "

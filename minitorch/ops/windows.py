@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -68,7 +69,8 @@ def roll_up(patches: np.ndarray, out: np.ndarray, stride, dilation) -> None:
     n = (patches.ndim - 2) // 2
     kernel, positions = patches.shape[2 : 2 + n], patches.shape[2 + n :]
     for offset in offsets(kernel):
-        out[seen_by(offset, positions, stride, dilation)] += patches[(slice(None), slice(None), *offset)]
+        place: tuple[Any, ...] = (slice(None), slice(None), *offset)
+        out[seen_by(offset, positions, stride, dilation)] += patches[place]
 
 
 def pad_array(array: np.ndarray, before, after, value=0) -> np.ndarray:
@@ -97,5 +99,3 @@ def parts(batch: int, elements_each: int, limit: int = 1 << 18) -> Iterator[slic
     """
     step = max(1, limit // max(elements_each, 1))
     return (slice(i, min(i + step, batch)) for i in range(0, batch, step))
-
-

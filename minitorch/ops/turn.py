@@ -1,0 +1,59 @@
+"""Views in place (`t_`, `unsqueeze_`, ...): they change how a tensor reads its memory, not the memory.
+
+The views that were made of the tensor before still mean the same places; how they follow from what the tensor is now
+says `reread`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.inplace import check_rewritable
+from ..core.node import Leaf
+from ..core.op import function
+from ..core.state import state
+from ..core.tensor import Tensor, bump_version, node_of, set_node
+from ..strided import address, element_strides
+from .part import as_strided, as_strided_view
+from .permute import t, transpose
+from .shape import squeeze, unsqueeze
+
+
+def _reread(now: np.ndarray, then: np.ndarray) -> tuple:
+    """The (op, params) that reads `now` as `then`, another view of the same memory."""
+    offset = (address(then) - address(now)) // now.itemsize
+    layout, source = (then.shape, element_strides(then), offset), (now.shape, element_strides(now), 0)
+    return as_strided_view, {"layout": layout, "source": source}
+
+
+def _in_place_view(name: str, view) -> None:
+    """Declare the method `name_`, which turns a tensor into what `view` makes of it."""
+
+    def method(self: Tensor, *args, **kwargs) -> Tensor:
+        node = node_of(self)
+        if state.grad and node is not None:
+            check_rewritable(self, node)
+        z = view(self, *args, **kwargs)
+        self.array = z.array
+        if type(node) is Leaf:
+            node.shape = z.array.shape
+        if self.origin is not None:
+            z.origin.kind = self.origin.kind
+            self.origin = z.origin  # the count below has its node made again from the root's
+        else:
+            self.__dict__["reread"] = _reread
+            if state.grad and type(node) is not Leaf:
+                set_node(self, z.node)
+        bump_version(self)
+        return self
+
+    method.__name__ = method.__qualname__ = f"{name}_"
+    method.__doc__ = f"`{name}` in place: the tensor itself becomes the view."
+    function(torch=f"Tensor.{name}_")(method)
+
+
+for _name, _view in {
+    "squeeze": squeeze, "unsqueeze": unsqueeze, "t": t, "transpose": transpose, "swapaxes": transpose,
+    "swapdims": transpose, "as_strided": as_strided,
+}.items():  # fmt: skip
+    _in_place_view(_name, _view)

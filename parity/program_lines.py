@@ -1,0 +1,507 @@
+"""The grammar of random programs: every kind of line that ``programs`` may write next.
+
+A line is a statement of Python about tensors x0, x1, ..., with ``lib`` for the library. A ``Writer`` looks at the
+tensors that torch has so far, so that most of what it writes fits them; some of it is wrong on purpose.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import torch
+
+SHAPES = ((), (1,), (2,), (3,), (4,), (2, 3), (3, 2), (2, 2), (3, 1), (1, 2), (4, 3), (2, 3, 2), (2, 1, 3), (3, 3))
+EMPTY = ((0,), (2, 0), (0, 3), (1, 0, 2))
+DTYPES = ("float64",) * 6 + ("float32",) * 2 + ("int64", "int32", "bool")
+LARGEST = 48  # elements
+UNARY = ("neg", "abs", "sin", "tanh", "relu", "square", "sigmoid", "exp", "sign")
+BINARY = ("+", "-", "*", "*", "/")
+COMPARISONS = ("<", ">=", "==", "!=")
+
+LINES: list[tuple[int, Callable[[Writer], str | None]]] = []
+
+
+class Writer:
+    """Writes lines that suit the tensors ``known`` (name -> torch's tensor, or None)."""
+
+    def __init__(self, rng: random.Random, known: dict[str, torch.Tensor | None]):
+        self.rng, self.known = rng, known
+        self.count = 0
+
+    def line(self) -> str:
+        """The next line of the program."""
+        weights = [weight for weight, _ in LINES]
+        while True:
+            _, write = self.rng.choices(LINES, weights)[0]
+            line = write(self)
+            if line is not None:
+                return f"with lib.no_grad(): {line}" if self.chance(0.12) else line
+
+    # Choices.
+
+    def chance(self, probability: float) -> bool:
+        return self.rng.random() < probability
+
+    def one(self, options):
+        return self.rng.choice(tuple(options))
+
+    def new(self) -> str:
+        """A name for a result: mostly a new one, sometimes one that is in use."""
+        used = [name for name, t in self.known.items()]
+        if used and (len(used) > 7 or self.chance(0.08)):
+            return self.one(used)
+        self.count += 1
+        return f"x{self.count - 1}"
+
+    def pick(self, fits: Callable[[torch.Tensor], bool] = lambda t: True) -> str | None:
+        """The name of a tensor that ``fits``; recent ones are likelier, so that things are built on each other."""
+        names = [name for name, t in self.known.items() if t is not None and fits(t)]
+        if not names:
+            return None
+        return self.one(names[-3:] if self.chance(0.4) else names)
+
+    def floating(self) -> str | None:
+        return self.pick(lambda t: t.is_floating_point())
+
+    def other(self, x: str, inplace: bool = False) -> str | None:
+        """A tensor or number to combine with x: mostly one whose shape and dtype fit."""
+        if self.chance(0.2):
+            return self.number(self.known[x])
+        y = self.pick(lambda t: self.fits(self.known[x], t, inplace))
+        if y is None:
+            return self.number(self.known[x])
+        return f"{y}.clone()" if inplace and tangled(self.known[x], self.known[y]) else y
+
+    def fits(self, x: torch.Tensor, t: torch.Tensor, inplace: bool) -> bool:
+        if self.chance(0.03):
+            return True
+        try:
+            shape = torch.broadcast_shapes(x.shape, t.shape)
+        except RuntimeError:
+            return False
+        return not inplace or (shape == x.shape and torch.can_cast(t.dtype, x.dtype))
+
+    def number(self, like: torch.Tensor | None = None) -> str:
+        if like is not None and not like.is_floating_point() and self.chance(0.9):
+            return self.one(("True", "False") if like.dtype == torch.bool else ("0", "1", "2", "-3"))
+        return self.one(("0.5", "2", "-1.5", "3", "0.25"))
+
+    def dim(self, t: torch.Tensor) -> int:
+        """A dimension of t, rarely one that it has not."""
+        if self.chance(0.03):
+            return self.rng.randint(-t.ndim - 2, t.ndim + 1)
+        return self.rng.randrange(-t.ndim, t.ndim) if t.ndim else self.one((0, -1))
+
+    def size(self, t: torch.Tensor, dim: int) -> int:
+        """The size of t along dim, which may be wrong."""
+        return t.shape[dim] if -t.ndim <= dim < t.ndim else 1
+
+    def literal(self, shape, dtype: str) -> str:
+        """Nested lists of numbers that float32 holds exactly."""
+        if not shape:
+            if dtype == "bool":
+                return str(self.chance(0.5))
+            return str(self.rng.randint(-8, 8) / 4 if dtype.startswith("float") else self.rng.randint(-3, 4))
+        return "[" + ", ".join(self.literal(shape[1:], dtype) for _ in range(shape[0])) + "]"
+
+    def shape(self) -> tuple[int, ...]:
+        return self.one(EMPTY) if self.chance(0.06) else self.one(SHAPES)
+
+    def index(self, t: torch.Tensor, advanced: bool) -> str:
+        """What stands between the brackets of x[...]."""
+        items = []
+        for n in t.shape[: self.rng.randint(0, t.ndim)]:
+            if advanced and self.chance(0.4) and n:
+                rows = [self.rng.randrange(-n, n) for _ in range(self.rng.randint(1, 3))]
+                items.append(str(rows) if self.chance(0.7) else f"lib.tensor({rows})")
+            elif self.chance(0.45) and n:
+                items.append(str(self.rng.randrange(-n, n + self.chance(0.04))))
+            else:
+                start, stop = self.one(("", "", "1", "-1", "-2")), self.one(("", "", "1", "2", "-1"))
+                items.append(f"{start}:{stop}" + self.one(("", "", "", ":2")))
+        if self.chance(0.15):
+            items.insert(self.rng.randint(0, len(items)), "None")
+        if self.chance(0.15):
+            items.insert(self.rng.randint(0, len(items)), "...")
+        if len(items) == 1 and items[0].startswith("["):
+            return items[0]
+        return ", ".join(items) or "..."
+
+
+def tangled(x: torch.Tensor, y: torch.Tensor) -> bool:
+    """Whether they share memory in a way that torch does not refuse, so that what is written depends on the order."""
+    if x.untyped_storage()._cdata != y.untyped_storage()._cdata or (x.stride() == y.stride() and x.shape == y.shape):
+        return False
+    return not (is_dense(x) and is_dense(y))
+
+
+def is_dense(t: torch.Tensor) -> bool:
+    return torch.ops.aten.is_non_overlapping_and_dense(t)
+
+
+def line(weight: int):
+    """Declare a kind of line. It returns None when no tensor suits it."""
+
+    def declare(write):
+        LINES.append((weight, write))
+        return write
+
+    return declare
+
+
+# Creation.
+
+
+@line(8)
+def literal(w: Writer) -> str:
+    dtype, shape = w.one(DTYPES), w.shape()
+    grad = ", requires_grad=True" if w.chance(0.5) and (dtype.startswith("float") or w.chance(0.03)) else ""
+    values = w.literal(shape, dtype)
+    text = f"lib.tensor({values}, dtype=lib.{dtype}{grad})"
+    if 0 in shape and len(shape) > 1:
+        text = f"lib.zeros({shape}, dtype=lib.{dtype}{grad})"
+    return f"{w.new()} = {text}"
+
+
+@line(2)
+def filled(w: Writer) -> str | None:
+    x = w.pick()
+    if x is not None and w.chance(0.5):
+        return f"{w.new()} = lib.{w.one(('zeros', 'ones'))}_like({x})"
+    dtype, shape = w.one(DTYPES), w.shape()
+    if w.chance(0.3):
+        return f"{w.new()} = lib.arange({w.rng.randint(0, 6)}, dtype=lib.{dtype if dtype != 'bool' else 'int64'})"
+    return f"{w.new()} = lib.{w.one(('zeros', 'ones'))}({shape}, dtype=lib.{dtype})"
+
+
+# Views.
+
+
+@line(9)
+def simple_view(w: Writer) -> str | None:
+    x = w.pick()
+    if x is None:
+        return None
+    t = w.known[x]
+    d, e = w.dim(t), w.dim(t)
+    n = w.size(t, d)
+    start = w.rng.randint(0, n)
+    order = w.rng.sample(range(t.ndim), t.ndim)
+    calls = [
+        f"select({d}, {w.rng.randrange(n) if n else 0})",
+        f"narrow({d}, {start}, {w.rng.randint(0, n - start + w.chance(0.04))})",
+        f"transpose({d}, {e})",
+        f"permute({tuple(order)})",
+        "t()" if t.ndim < 3 or w.chance(0.1) else "mT",
+        f"movedim({d}, {e})",
+        f"unsqueeze({w.rng.randint(-t.ndim - 1, t.ndim)})",
+        w.one(("squeeze()", f"squeeze({d})")),
+        "flatten()",
+        "view(-1)",
+        f"unfold({d}, {w.rng.randint(0 if w.chance(0.1) else 1, max(n, 1))}, {w.rng.randint(1, 2)})",
+        "detach()",
+        "view_as(" + (w.pick(lambda u: u.numel() == t.numel()) or x) + ")",
+        "swapaxes(0, -1)",
+        "contiguous()",
+    ]
+    if t.ndim >= 2:
+        calls += [f"diagonal({w.one((0, 0, 1, -1))}, {d}, {e if e != d else e - 1})"] * 2
+    return f"{w.new()} = {x}.{w.one(calls)}"
+
+
+@line(6)
+def sliced(w: Writer) -> str | None:
+    x = w.pick()
+    return None if x is None else f"{w.new()} = {x}[{w.index(w.known[x], advanced=w.chance(0.15))}]"
+
+
+@line(4)
+def reshaped(w: Writer) -> str | None:
+    x = w.pick()
+    if x is None:
+        return None
+    t = w.known[x]
+    n, shape = t.numel(), []
+    while n > 1 and len(shape) < 3:
+        divisor = w.one([k for k in range(1, n + 1) if n % k == 0])
+        shape.append(divisor)
+        n //= divisor
+    shape = [*shape, n] if n != 1 or w.chance(0.2) else shape
+    if shape and w.chance(0.3):
+        shape[w.rng.randrange(len(shape))] = -1
+    return f"{w.new()} = {x}.{w.one(('view', 'reshape'))}({tuple(shape)})"
+
+
+@line(3)
+def expanded(w: Writer) -> str | None:
+    x = w.pick()
+    if x is None:
+        return None
+    t = w.known[x]
+    shape = [w.one((n, -1)) if n != 1 else w.rng.randint(1, 3) for n in t.shape]
+    if w.chance(0.3):
+        shape = [w.rng.randint(1, 3), *shape]
+    if t.numel() * 9 > LARGEST * 3:
+        return None
+    return f"{w.new()} = {x}.expand({tuple(shape)})"
+
+
+@line(2)
+def strided(w: Writer) -> str | None:
+    x = w.pick(lambda t: t.numel() > 0)
+    if x is None:
+        return None
+    t = w.known[x]
+    memory = t.untyped_storage().nbytes() // t.element_size()
+    size = [w.rng.randint(1, 3) for _ in range(w.rng.randint(0, 2))]
+    stride = [w.rng.randint(0 if w.chance(0.2) else 1, 3) for _ in size]
+    reach = sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    offset = "" if w.chance(0.4) else f", {w.rng.randint(0, max(memory - reach - 1, 0))}"
+    return f"{w.new()} = {x}.as_strided({tuple(size)}, {tuple(stride)}{offset})"
+
+
+@line(4)
+def parts(w: Writer) -> str | None:
+    x = w.pick(lambda t: t.ndim > 0 or w.chance(0.05))
+    if x is None:
+        return None
+    t = w.known[x]
+    d = w.dim(t)
+    n = w.size(t, d)
+    first = w.rng.randint(0, n)
+    call = w.one((
+        f"split({w.rng.randint(1, 3)}, {d})",
+        f"split([{first}, {n - first}], {d})",
+        f"chunk({w.rng.randint(1, 3)}, {d})",
+        f"unbind({d})",
+        f"tensor_split({w.rng.randint(1, 3)}, {d})",
+    ))  # fmt: skip
+    return f"{w.new()} = {x}.{call}[{w.one((0, -1))}]"
+
+
+# Arithmetic.
+
+
+@line(5)
+def unary(w: Writer) -> str | None:
+    x = w.pick(lambda t: t.dtype != torch.bool)
+    return None if x is None else f"{w.new()} = {x}.{w.one(UNARY)}()"
+
+
+@line(8)
+def binary(w: Writer) -> str | None:
+    x = w.pick()
+    if x is None:
+        return None
+    y = w.other(x)
+    if y in w.known and w.known[y].numel() * w.known[x].numel() > LARGEST * 4:
+        return None
+    if w.chance(0.15):
+        return f"{w.new()} = {x} {w.one(COMPARISONS)} {y}"
+    if w.chance(0.15) and y in w.known:
+        return f"{w.new()} = lib.{w.one(('maximum', 'minimum'))}({x}, {y})"
+    if w.chance(0.08):
+        return f"{w.new()} = lib.where({x} > 0, {x}, {y})"
+    return f"{w.new()} = {x} {w.one(BINARY)} {y}" if w.chance(0.8) else f"{w.new()} = {y} {w.one(BINARY)} {x}"
+
+
+@line(5)
+def reduced(w: Writer) -> str | None:
+    x = w.pick()
+    if x is None:
+        return None
+    d = w.dim(w.known[x])
+    keep = w.one(("", ", keepdim=True"))
+    calls = ("sum()", f"sum({d}{keep})", f"mean({d}{keep})", f"amax({d}{keep})", f"cumsum({d})", f"prod({d}{keep})",
+             f"max({d}{keep}).values", "mean()", f"logsumexp({d}{keep})", "any()")  # fmt: skip
+    return f"{w.new()} = {x}.{w.one(calls)}"
+
+
+@line(3)
+def joined(w: Writer) -> str | None:
+    x = w.pick(lambda t: t.numel() * 2 <= LARGEST)
+    if x is None:
+        return None
+    t = w.known[x]
+    y = w.pick(lambda u: u.shape == t.shape) or x
+    calls = [f"lib.cat([{x}, {y}], {w.dim(t)})", f"lib.stack([{x}, {y}], {w.dim(t)})"]
+    if t.ndim == 2 and t.is_floating_point():
+        z = w.pick(lambda u: u.ndim == 2 and u.shape[0] == t.shape[1] and u.dtype == t.dtype)
+        calls += [f"{x} @ {z or x + '.t()'}"] * 2
+    return f"{w.new()} = {w.one(calls)}"
+
+
+@line(5)
+def copied(w: Writer) -> str | None:
+    x = w.pick()
+    if x is None:
+        return None
+    calls = ("clone()",) * 4 + (
+        "to(lib.float32)", "to(lib.float64)", "to(float)", "to(int)", "double()", "float()", "long()", "bool()",
+        f"type_as({w.pick()})", "clone(memory_format=lib.contiguous_format)", f"to({w.pick()})", "to('cpu', copy=True)",
+    )  # fmt: skip
+    return f"{w.new()} = {x}.{w.one(calls)}"
+
+
+@line(1)
+def gathered(w: Writer) -> str | None:
+    x = w.pick(lambda t: t.ndim > 0 and 0 not in t.shape)
+    if x is None:
+        return None
+    t = w.known[x]
+    d = w.rng.randrange(t.ndim)
+    rows = [w.rng.randrange(t.shape[d]) for _ in range(2)]
+    return f"{w.new()} = {x}.index_select({d}, lib.tensor({rows}))"
+
+
+# In place.
+
+
+def overlapping(t: torch.Tensor) -> bool:
+    """Whether elements share memory other than by stride 0: what is written then depends on the order of writing."""
+    if t.numel() == 0 or any(n > 1 and s == 0 for n, s in zip(t.shape, t.stride(), strict=True)):
+        return False
+    places = torch.zeros(t.shape, dtype=torch.int64)
+    for d, (n, s) in enumerate(zip(t.shape, t.stride(), strict=True)):
+        places += (torch.arange(n) * s).reshape((n,) + (1,) * (t.ndim - d - 1))
+    return places.unique().numel() < t.numel()
+
+
+def is_leaf(t: torch.Tensor) -> bool:
+    """Whether t is a leaf that requires grad. Of a view this is not asked: looking could change its history."""
+    return not t._is_view() and t.requires_grad and t.is_leaf
+
+
+@line(14)
+def in_place(w: Writer) -> str | None:
+    x = w.pick(lambda t: not overlapping(t) and (not is_leaf(t) or w.chance(0.2)))
+    if x is None:
+        return None
+    t, y = w.known[x], w.other(x, inplace=True)
+    n = w.number(t)
+    mask = w.pick(lambda u: u.dtype == torch.bool and w.fits(t, u, True)) or f"({x} > 0)"
+    calls = [
+        f"add_({y})", f"sub_({y})", f"mul_({y})", f"add_({y}, alpha=2)", f"mul_({n})", f"add_({n})", f"div_({n})",
+        "zero_()", f"fill_({n})", f"masked_fill_({mask}, {n})", "exp_()", "clamp_(-1, 1)", "neg_()", "abs_()", "relu_()",
+        "tanh_()", "sigmoid_()", "sin_()", "square_()", f"pow_({w.one((2, 3))})",
+    ]  # fmt: skip
+    if y in w.known:
+        calls += [f"copy_({y})"] * 4
+    operator = f"{x} {w.one(('+=', '-=', '*='))} {y}"
+    return w.one([f"{x}.{call}" for call in calls] + [operator] * 2)
+
+
+@line(7)
+def assigned(w: Writer) -> str | None:
+    x = w.pick(lambda t: not overlapping(t))
+    if x is None:
+        return None
+    t = w.known[x]
+    index = w.index(t, advanced=w.chance(0.3))
+    if ", " in index and len(set(index)) < len(index) and "[" in index:
+        index = w.index(t, advanced=False)
+    value = w.other(x) if w.chance(0.6) else w.number(t)
+    if value in w.known and w.known[value].untyped_storage()._cdata == t.untyped_storage()._cdata and w.chance(0.95):
+        value += ".clone()"
+    return f"{x}[{index}] {w.one(('=', '=', '=', '+=', '*='))} {value}"
+
+
+@line(2)
+def added_by_index(w: Writer) -> str | None:
+    x = w.pick(lambda t: t.ndim > 0 and 0 not in t.shape and not overlapping(t))
+    if x is None:
+        return None
+    t = w.known[x]
+    d = w.rng.randrange(t.ndim)
+    rows = [w.rng.randrange(t.shape[d]) for _ in range(2)]
+    source = w.pick(lambda u: u.dtype == t.dtype and u.shape == t.shape) or x
+    return w.one((
+        f"{x}.index_add_({d}, lib.tensor({rows}), {source}.index_select({d}, lib.tensor({rows})))",
+        f"{x}.index_fill_({d}, lib.tensor({rows}), {w.number(t)})",
+        f"{x}.index_copy_({d}, lib.tensor([{rows[0]}]), {source}.narrow({d}, 0, 1).clone())",
+        f"{x}.scatter_add_({d}, lib.zeros({tuple(t.shape)}, dtype=lib.int64), {source})",
+    ))  # fmt: skip
+
+
+@line(2)
+def turned_in_place(w: Writer) -> str | None:
+    x = w.pick()
+    if x is None:
+        return None
+    t = w.known[x]
+    calls = ("t_()", f"transpose_({w.dim(t)}, {w.dim(t)})", f"unsqueeze_({w.dim(t)})", "squeeze_()",
+             f"squeeze_({w.dim(t)})")  # fmt: skip
+    return f"{x}.{w.one(calls)}"
+
+
+# Autograd.
+
+
+@line(4)
+def marked(w: Writer) -> str | None:
+    x = w.floating() if w.chance(0.95) else w.pick()
+    return None if x is None else f"{x}.requires_grad_({w.one(('', '', '', 'False'))})"
+
+
+@line(2)
+def cut(w: Writer) -> str | None:
+    x = w.pick()
+    return None if x is None else w.one((f"{x}.detach_()", f"{w.new()} = {x}.data", f"{w.new()} = {x}.detach()"))
+
+
+@line(1)
+def data_set(w: Writer) -> str | None:
+    x = w.pick(lambda t: not t._is_view())
+    if x is None:
+        return None
+    t = w.known[x]
+    y = w.pick(lambda u: u.dtype == t.dtype and (u.shape == t.shape or w.chance(0.1)))
+    return f"{x}.data = {y}" if w.chance(0.8) else f"{x}.data = {y}.clone()"
+
+
+@line(2)
+def kept(w: Writer) -> str | None:
+    x = w.pick(lambda t: t.requires_grad or w.chance(0.03))
+    return None if x is None else f"{x}.{w.one(('retain_grad()', 'register_hook(lambda g: g * 2)'))}"
+
+
+@line(9)
+def backward(w: Writer) -> str | None:
+    x = w.pick(lambda t: t.requires_grad or w.chance(0.02))
+    if x is None:
+        return None
+    more = w.one(("", "retain_graph=True", "retain_graph=True", "create_graph=True"))
+    if w.chance(0.6):
+        return f"{x}.sum().backward({more})" if w.chance(0.8) else f"({x} * {x}).sum().backward({more})"
+    y = w.pick(lambda t: t.shape == w.known[x].shape and t.dtype == w.known[x].dtype)
+    # A copy: where x is a view, torch may keep a view of the weight itself as `.grad`.
+    weight = f"{y}.clone()" if y is not None and w.chance(0.5) else f"lib.ones_like({x})"
+    return f"{x}.backward({', '.join(filter(None, ('' if w.chance(0.05) else weight, more)))})"
+
+
+@line(5)
+def gradient(w: Writer) -> str | None:
+    x = w.pick(lambda t: t.requires_grad)
+    y = w.pick(lambda t: t.requires_grad or w.chance(0.02))
+    if x is None or y is None:
+        return None
+    more = w.one(("", ", retain_graph=True", ", retain_graph=True", ", create_graph=True"))
+    more += w.one((", allow_unused=True", ", allow_unused=True", ", materialize_grads=True", ""))
+    return f"({w.new()},) = lib.autograd.grad({x}.sum(), [{y}]{more})"
+
+
+@line(4)
+def grad_handled(w: Writer) -> str | None:
+    x = w.pick(lambda t: t.grad is not None)
+    if x is None:
+        return None
+    t = w.known[x]
+    y = w.pick(lambda u: u.shape == t.shape and u.dtype == t.dtype)
+    g = f"{w.new()} = {x}.grad"
+    return w.one((g, g, f"{x}.grad = None", f"{x}.grad.zero_()", f"{x}.grad.mul_(2)", f"{x}.grad = {y}"))
+
+
+@line(3)
+def deleted(w: Writer) -> str | None:
+    return f"del {w.one(w.known)}" if len(w.known) > 2 else None

@@ -1,0 +1,241 @@
+"""Random programs, run line by line on torch and on minitorch: views, arithmetic, in-place operations, autograd.
+
+After a line, everything that can be seen of every tensor must be the same on both sides (``observed``), and so must
+which tensors share memory, and the class of the exception, if the line raised one. A difference comes back as the
+shortest program that still shows it.
+
+    python -m parity programs --count 100000 --seed 1
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+import minitorch
+from minitorch.strided import storage_base
+
+from .harness import dtype_name
+from .program_lines import Writer
+
+LIBRARIES = (torch, minitorch)
+TOLERANCE = {"float64": 1e-7, "float32": 1e-3}  # errors grow along a program, wrong rules are wrong by far more
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where the two sides part: after line number ``line`` (counted from 0), in ``what``."""
+
+    line: int
+    what: str
+    theirs: Any
+    ours: Any
+
+    def __str__(self) -> str:
+        return f"after line {self.line + 1}, {self.what}: torch {self.theirs}, minitorch {self.ours}"
+
+
+@dataclass
+class Sides:
+    """One program running on both libraries."""
+
+    spaces: tuple[dict, dict] = field(default_factory=lambda: tuple({"lib": library} for library in LIBRARIES))
+    errors: list[str | None] = field(default_factory=list)  # of torch, line by line
+    versions: dict[str, tuple] = field(default_factory=dict)  # name -> (identity, torch's, ours) when last looked at
+    counting: bool = True  # whether the counts of edits must be the same, not only how they change
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name in self.spaces[0] if name[0] == "x"]
+
+    @property
+    def known(self) -> dict[str, torch.Tensor | None]:
+        return {name: self.spaces[0][name] for name in self.names}
+
+    def run(self, line: str) -> Difference | None:
+        """Execute a line on both sides; what differs is the class of the exception."""
+        self.counting = self.counting and "grad(" not in line and "backward" not in line
+        code = compile(line, "<program>", "exec")
+        raised = []
+        for space in self.spaces:
+            try:
+                exec(code, space)
+            except Exception as error:
+                raised.append(error)
+            else:
+                raised.append(None)
+        classes = [None if error is None else type(error).__name__ for error in raised]
+        self.errors.append(classes[0])
+        if classes[0] != classes[1]:
+            return Difference(len(self.errors) - 1, "the exception", *[shorten(error) for error in raised])
+        return None
+
+    def refresh(self) -> None:
+        """Have torch bring the history of its views up to date: it refuses in-place operations on those it has not."""
+        for tensor in self.known.values():
+            attempt(lambda t: t.is_leaf, tensor)
+
+    def differing(self) -> Difference | None:
+        """The first thing seen of the tensors that differs."""
+        at = len(self.errors) - 1
+        tensors = []
+        for name in self.names:
+            theirs, ours = (space.get(name) for space in self.spaces)
+            tensors.append((name, theirs, ours))
+            grads = [attempt(grad_of, t) for t in (theirs, ours)]
+            if isinstance(grads[0], str) or isinstance(grads[1], str):
+                if grads[0] != grads[1]:
+                    return Difference(at, f"{name}.grad", *map(shorten, grads))
+                continue
+            tensors.append((f"{name}.grad", *grads))
+        for name, theirs, ours in tensors:
+            if theirs is None or ours is None:
+                if theirs is not ours:
+                    return Difference(at, name, shorten(theirs), shorten(ours))
+                self.versions.pop(name, None)
+                continue
+            if (found := self.differing_edits(name, theirs, ours)) is not None:
+                return Difference(at, f"{name}._version", *found)
+            for what, see in OBSERVED.items():
+                a, b = attempt(see[0], theirs), attempt(see[-1], ours)
+                if a != b:
+                    return Difference(at, f"{name}{what}", a, b)
+            if not np.array_equal(a := theirs.numpy(force=True), b := ours.array) and not close(a, b):
+                return Difference(at, name, a.tolist(), b.tolist())
+        present = [entry for entry in tensors if entry[1] is not None]
+        for what, identify in SHARED.items():
+            a, b = (
+                first_alike([see(entry[side]) for entry in present])
+                for side, see in ((1, identify[0]), (2, identify[1]))
+            )
+            for i, (m, n) in enumerate(zip(a, b, strict=True)):
+                if m != n:
+                    return Difference(at, f"{what} {present[i][0]}", present[m][0], present[n][0])
+        return self.differing_bases(at)
+
+    def differing_edits(self, name: str, theirs, ours) -> tuple | None:
+        """How often the tensor was changed in place, where that is not the same.
+
+        A gradient may start with any count: torch counts the copies that it makes of some and not of others.
+        """
+        before, now = self.versions.get(name), (id(theirs), theirs._version, ours._version)
+        self.versions[name] = now
+        if not self.counting:
+            if before is None or before[0] != now[0]:
+                return None
+            now = (0, now[1] - before[1], now[2] - before[2])
+        return None if now[1] == now[2] else now[1:]
+
+    def differing_bases(self, at: int) -> Difference | None:
+        """Whether `_base` is the same variable on both sides."""
+        for name in self.names:
+            found = []
+            for space in self.spaces:
+                base = getattr(space[name], "_base", None)
+                named = [n for n in self.names if base is not None and space[n] is base]
+                found.append(named[0] if named else "none" if base is None else "unnamed")
+            if found[0] != found[1]:
+                return Difference(at, f"{name}._base", *found)
+        return None
+
+
+def attempt(see, tensor):
+    """What is seen, or the class of the exception that looking raises."""
+    try:
+        return see(tensor)
+    except Exception as error:
+        return type(error).__name__
+
+
+def grad_of(tensor):
+    return None if tensor is None else tensor.grad
+
+
+def shorten(value) -> str:
+    return " ".join(repr(value).split())[:200]
+
+
+def close(theirs: np.ndarray, ours: np.ndarray) -> bool:
+    """Equal up to rounding that has gone through a whole program. NaN is NaN."""
+    if theirs.dtype.kind != "f" or theirs.shape != ours.shape:
+        return False
+    finite = np.abs(theirs[np.isfinite(theirs)])
+    scale = 1 + finite.max(initial=0)
+    return np.allclose(ours, theirs, TOLERANCE[theirs.dtype.name], TOLERANCE[theirs.dtype.name] * scale, equal_nan=True)
+
+
+def first_alike(keys: list) -> list[int]:
+    """For every key the place of the first one that is equal."""
+    first: dict = {}
+    return [first.setdefault(key, i) for i, key in enumerate(keys)]
+
+
+# What is seen of a tensor: a function for both libraries, or one for each (torch, minitorch).
+OBSERVED = {
+    ".dtype": (lambda t: dtype_name(t.dtype),),
+    ".shape": (lambda t: tuple(t.shape),),
+    ".requires_grad": (lambda t: t.requires_grad,),
+    ".is_leaf": (lambda t: t.is_leaf,),
+    "._is_view()": (lambda t: t._is_view(),),
+    ".stride()": (lambda t: [(s if n > 1 else None) for n, s in zip(t.shape, t.stride(), strict=True) if t.numel()],),
+    ".storage_offset()": (lambda t: t.storage_offset() if t.numel() else None,),
+    ".is_contiguous()": (lambda t: t.is_contiguous(),),
+    ".retains_grad": (lambda t: t.retains_grad,),
+}
+# What several tensors may have in common.
+SHARED = {
+    "the memory of": (lambda t: t.untyped_storage()._cdata, lambda t: id(storage_base(t.array))),
+    "the identity of": (id, id),
+}
+
+
+def random_program(seed: int) -> tuple[list[str], Difference | None]:
+    """Write a program while it runs; stops at the first difference."""
+    rng = random.Random(seed)
+    sides, lines = Sides(), []
+    watched = rng.random() < 0.5  # looking at a tensor may bring its history up to date, so look only at the end, too
+    length = rng.randint(5, 15)
+    writer = Writer(rng, {})
+    for i in range(length):
+        writer.known = sides.known
+        lines.append(writer.line())
+        found = sides.run(lines[-1])
+        if found is None:
+            found = sides.differing() if watched or i == length - 1 else sides.refresh()
+        if found is not None:
+            return lines, found
+    return lines, None
+
+
+def run_program(lines: list[str]) -> Difference | None:
+    """Run a given program and look after every line."""
+    sides = Sides()
+    for line in lines:
+        found = sides.run(line) or sides.differing()
+        if found is not None:
+            return found
+    return None
+
+
+@click.command()
+@click.option("--count", default=1000, show_default=True, help="Programs to run.")
+@click.option("--seed", default=0, show_default=True, help="The seed of the first; each further one has the next.")
+def main(count: int, seed: int) -> None:
+    """Run random programs of views, in-place operations and gradients in step on torch and minitorch."""
+    different = 0
+    for number in range(seed, seed + count):
+        lines, found = random_program(number)
+        if found is not None:
+            different += 1
+            click.echo(f"seed {number}:\n" + "\n".join(f"    {line}" for line in lines) + f"\n  {found}")
+    click.echo(f"{count - different} of {count} programs agree after every step")
+    raise SystemExit(different > 0)
+
+
+if __name__ == "__main__":
+    main()
