@@ -8,6 +8,7 @@ that a state saved by one library goes on in the other. What the numbers are tur
 
 from __future__ import annotations
 
+import ctypes
 import os
 
 import numpy as np
@@ -44,13 +45,14 @@ class Generator:
     `spare_normal` is the second number of the last Box-Muller pair, if nobody has taken it yet.
     """
 
-    __slots__ = ("_engine", "_seeder", "_seed", "spare_normal", "__weakref__")
+    __slots__ = ("_engine", "_seeder", "_seed", "_memory", "spare_normal", "__weakref__")
 
     def __init__(self, device="cpu"):
         if str(device) != "cpu":
             raise RuntimeError(f"Generator: only the device cpu is available, got {device}")
         self._engine = np.random.MT19937(0)
         self._seeder = np.random.RandomState(self._engine)
+        self._memory: np.ndarray | None = None
         self._restart(DEFAULT_SEED)
 
     def _restart(self, seed: int) -> None:
@@ -85,6 +87,20 @@ class Generator:
         """The next `count` draws of 64 bits, two words each with the high one first: uint64 (count,)."""
         words = self._engine.random_raw(2 * count)
         return words[0::2] << np.uint64(32) | words[1::2]
+
+    @property
+    def lock(self):
+        """Held by whoever reads `memory`."""
+        return self._engine.lock
+
+    @property
+    def memory(self) -> np.ndarray:
+        """The engine's own memory: its 624 words and the index of the next one, uint32 (625,). Compiled code draws
+        from it."""
+        if self._memory is None:
+            layout = ctypes.c_uint32 * (WORDS + 1)
+            self._memory = np.ctypeslib.as_array(layout.from_address(self._engine.ctypes.state_address))
+        return self._memory
 
     @property
     def state(self) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch import samplers
+from minitorch import draws, samplers
 from minitorch.dtypes import bfloat16
 from minitorch.generator import Generator
 from minitorch.rounding import fma
@@ -243,7 +243,7 @@ def test_long_permutation_is_the_inside_out_shuffle():
         z = word % (i + 1)
         expected.append(i)
         expected[i], expected[z] = expected[z], i
-    assert samplers._long_permutation(ours, n).tolist() == expected
+    assert draws._long_permutation(ours, n).tolist() == expected
     assert sorted(expected) == list(range(n))
 
 
@@ -295,7 +295,7 @@ def test_arrange_follows_memory(layout):
     assert array.any()
 
 
-draws = st.one_of(
+programs = st.one_of(
     st.tuples(st.just("randn"), st.integers(0, 40), st.sampled_from(list(FLOATS))),
     st.tuples(st.just("rand"), st.integers(0, 40), st.sampled_from(list(FLOATS))),
     st.tuples(st.just("log_normal"), st.integers(0, 7), st.sampled_from(list(FLOATS))),
@@ -306,7 +306,7 @@ draws = st.one_of(
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 2**64 - 1), program=st.lists(draws, max_size=8))
+@given(seed=st.integers(0, 2**64 - 1), program=st.lists(programs, max_size=8))
 def test_interleavings(seed, program):
     ours, theirs = pair(seed)
     for name, n, argument in program:

@@ -20,10 +20,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.op import REGISTRY
+from ..draws import DRAWS
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
-__all__ = ["KERNELS", "Kernel", "accelerates", "accelerated", "choose", "current", "use"]
+__all__ = ["KERNELS", "Kernel", "accelerated", "accelerates", "accelerates_draw", "choose", "current", "use"]
 
 
 class Kernel(NamedTuple):
@@ -113,6 +114,45 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
     return chosen
 
 
+# Random draws (`minitorch/draws.py`). Their kernels give the same bits, so here what ran before may decide: once a draw
+# was large enough to be worth loading Numba, its kernel takes the small ones too.
+
+LEAST_DRAW = 4096
+
+
+def accelerates_draw(name: str) -> Callable:
+    """Declare the decorated function (generator, count, *parameters) to be the kernel of the draw `name`."""
+
+    def declare(function):
+        IMPLEMENTATIONS[name] = function
+        return function
+
+    return declare
+
+
+def choose_draw(name: str, mode: str) -> Callable:
+    """A function like the reference of the draw `name` that runs the kernel where `mode` asks for it."""
+    draw = DRAWS[name]
+    if mode == "numpy":
+        return draw.reference
+
+    def first_choice(generator, count, *parameters):
+        if mode == "auto" and count < LEAST_DRAW and name not in IMPLEMENTATIONS:
+            return draw.reference(generator, count, *parameters)
+        try:
+            importlib.import_module(".draws", __package__)
+        except ImportError as error:
+            if mode == "numba":
+                raise
+            warnings.warn(f"Numba cannot be imported, {name} runs in NumPy: {error}", stacklevel=3)
+            draw.kernel = draw.reference
+            return draw.reference(generator, count, *parameters)
+        draw.kernel = IMPLEMENTATIONS[name]
+        return draw.kernel(generator, count, *parameters)
+
+    return first_choice
+
+
 mode = "numpy"
 
 
@@ -143,3 +183,5 @@ def select(selection: str) -> None:
     for name in KERNELS.keys() & REGISTRY.keys():
         op = REGISTRY[name]
         op.kernel = choose(name, op.reference, selection)
+    for name, draw in DRAWS.items():
+        draw.kernel = choose_draw(name, selection)
