@@ -45,7 +45,7 @@ class Generator:
     `spare_normal` is the second number of the last Box-Muller pair, if nobody has taken it yet.
     """
 
-    __slots__ = ("_engine", "_seeder", "_seed", "_memory", "spare_normal", "__weakref__")
+    __slots__ = ("_engine", "_seeder", "_seed", "_memory", "lock", "spare_normal", "__weakref__")
 
     def __init__(self, device="cpu"):
         if str(device) != "cpu":
@@ -53,6 +53,7 @@ class Generator:
         self._engine = np.random.MT19937(0)
         self._seeder = np.random.RandomState(self._engine)
         self._memory: np.ndarray | None = None
+        self.lock = self._engine.lock
         self._restart(DEFAULT_SEED)
 
     def _restart(self, seed: int) -> None:
@@ -89,14 +90,9 @@ class Generator:
         return words[0::2] << np.uint64(32) | words[1::2]
 
     @property
-    def lock(self):
-        """Held by whoever reads `memory`."""
-        return self._engine.lock
-
-    @property
     def memory(self) -> np.ndarray:
         """The engine's own memory: its 624 words and the index of the next one, uint32 (625,). Compiled code draws
-        from it."""
+        from it, and holds `lock` while it does."""
         if self._memory is None:
             layout = ctypes.c_uint32 * (WORDS + 1)
             self._memory = np.ctypeslib.as_array(layout.from_address(self._engine.ctypes.state_address))

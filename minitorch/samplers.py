@@ -129,7 +129,9 @@ def geometric(generator: Generator, count: int, dtype: np.dtype, p: float) -> np
 
 def cauchy(generator: Generator, count: int, dtype: np.dtype, median: float = 0.0, sigma: float = 1.0) -> np.ndarray:
     """Cauchy numbers: median + sigma * tan(pi * (u - 1/2))."""
-    return in_blocks(count, dtype, lambda n: fma(np.tan(math.pi * (draws.uniform64(generator, n) - 0.5)), sigma, median))
+    return in_blocks(
+        count, dtype, lambda n: fma(np.tan(math.pi * (draws.uniform64(generator, n) - 0.5)), sigma, median)
+    )
 
 
 def log_normal(generator: Generator, count: int, dtype: np.dtype, mean: float = 1.0, std: float = 2.0) -> np.ndarray:

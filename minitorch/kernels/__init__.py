@@ -8,6 +8,7 @@ registry.py     which implementation runs, and when      threads.py   the thread
 jit.py          the door to Numba, the cache on disk     simd.py      register tiles
 matmul.py       panels and cache blocks                  geometry.py, correlate.py, conv.py   convolution
 softmax.py      one pass per row, elementary.py its exp  pool.py      max pooling
+draws.py        random numbers from the twister
 """
 
 from .. import ops as _ops  # noqa: F401  # the operations must be declared before kernels can be plugged in

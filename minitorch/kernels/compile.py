@@ -11,10 +11,15 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .registry import KERNELS, accelerated
+from ..draws import DRAWS
+from ..generator import Generator
+from .registry import KERNELS, accelerated, accelerated_draw
 
 __all__ = ["EXAMPLES", "compile_all"]
 
+DTYPES = ("float32", "float64")
+# The parameters of draws that need some.
+DRAW_EXAMPLES = {"bernoulli": [(0.5,)], "remainders": [(5, 0, False), (2**40, 0, True)]}
 CONV = dict(stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
 
 
@@ -47,18 +52,27 @@ EXAMPLES: dict[str, Callable] = {
 
 
 def compile_all(report: Callable | None = None) -> Iterator[tuple[str, str, float, bool]]:
-    """Compile all kernels for float32 and float64; yields (kernel, dtype, seconds, whether it came from the cache).
+    """Compile all kernels for float32 and float64, and the random draws; yields (kernel, dtype, seconds, whether it came from the cache).
 
     report: called with the name of each kernel before it is compiled. Kernels share code, which counts for the first.
     """
     from .jit import cache_folder
 
-    for name in KERNELS:
-        for dtype in ("float32", "float64"):
-            if report is not None:
-                report(f"{name} {dtype}")
-            before = sum(1 for _ in cache_folder.rglob("*.nbc"))
-            start = time.perf_counter()
-            EXAMPLES[name](accelerated(name), dtype)
-            seconds = time.perf_counter() - start
-            yield name, dtype, seconds, sum(1 for _ in cache_folder.rglob("*.nbc")) == before
+    jobs = [
+        (name, dtype, lambda n=name, d=dtype: EXAMPLES[n](accelerated(n), d)) for name in KERNELS for dtype in DTYPES
+    ]
+    jobs.append(("random draws", "all", compile_draws))
+    for name, dtype, run in jobs:
+        if report is not None:
+            report(f"{name} {dtype}")
+        before = sum(1 for _ in cache_folder.rglob("*.nbc"))
+        start = time.perf_counter()
+        run()
+        seconds = time.perf_counter() - start
+        yield name, dtype, seconds, sum(1 for _ in cache_folder.rglob("*.nbc")) == before
+
+
+def compile_draws() -> None:
+    for name in DRAWS:
+        for parameters in DRAW_EXAMPLES.get(name, [()]):
+            accelerated_draw(name)(Generator(), 16, *parameters)

@@ -90,10 +90,11 @@ def unit64(high, low):
     return (F64(I32(high) & I32(0x1FFFFF)) * 2.0**32 + F64(low)) * 2.0**-53
 
 
-def start(fill, generator, out, *parameters):
+def filled(fill, generator, out, *parameters):
+    """`out`, after fill(memory, out, *parameters)."""
     with generator.lock:
-        result = fill(generator.memory, out, *parameters)
-    return out if result is None else result
+        fill(generator.memory, out, *parameters)
+    return out
 
 
 # Uniform numbers.
@@ -101,17 +102,18 @@ def start(fill, generator, out, *parameters):
 
 @njit
 def fill_uniform32(memory, out, scale, shift):
+    scale32, shift32 = F32(scale), F32(shift)
     words = np.empty(CHUNK, U32)
     for first in range(0, len(out), CHUNK):
         part = out[first : first + CHUNK]
         take(memory, words[: len(part)])
         for i in range(len(part)):
-            part[i] = fma(unit32(words[i]), scale, shift)
+            part[i] = fma(unit32(words[i]), scale32, shift32)
 
 
 @accelerates_draw("uniform32")
 def uniform32(generator, count, scale=1.0, shift=0.0):
-    return start(fill_uniform32, generator, np.empty(count, F32), F32(scale), F32(shift))
+    return filled(fill_uniform32, generator, np.empty(count, F32), float(scale), float(shift))
 
 
 @njit
@@ -126,7 +128,7 @@ def fill_uniform64(memory, out, scale, shift):
 
 @accelerates_draw("uniform64")
 def uniform64(generator, count, scale=1.0, shift=0.0):
-    return start(fill_uniform64, generator, np.empty(count, F64), F64(scale), F64(shift))
+    return filled(fill_uniform64, generator, np.empty(count, F64), float(scale), float(shift))
 
 
 @njit
@@ -141,7 +143,7 @@ def fill_bernoulli(memory, out, p):
 
 @accelerates_draw("bernoulli")
 def bernoulli(generator, count, p):
-    return start(fill_bernoulli, generator, np.empty(count, np.bool_), F64(p))
+    return filled(fill_bernoulli, generator, np.empty(count, np.bool_), float(p))
 
 
 # Normal numbers. The float32 functions are Cephes', as in the reference, one float32 operation for one there.
@@ -194,6 +196,7 @@ def sincos32(x):
 
 @njit
 def fill_normal32(memory, out, mean, std):
+    mean32, std32 = F32(mean), F32(std)
     words, radius, angle = np.empty(CHUNK, U32), np.empty(CHUNK // 2, F32), np.empty(CHUNK // 2, F32)
     for first in range(0, len(out), CHUNK):
         part = out[first : first + CHUNK]
@@ -209,13 +212,13 @@ def fill_normal32(memory, out, mean, std):
             angle[i], radius[i] = radius[i] * sin, radius[i] * cos
         for block in range(0, len(part), 16):
             for j in range(8):
-                part[block + j] = fma(radius[block // 2 + j], std, mean)
-                part[block + 8 + j] = fma(angle[block // 2 + j], std, mean)
+                part[block + j] = fma(radius[block // 2 + j], std32, mean32)
+                part[block + 8 + j] = fma(angle[block // 2 + j], std32, mean32)
 
 
 @accelerates_draw("normal32")
 def normal32(generator, count, mean=0.0, std=1.0):
-    return start(fill_normal32, generator, np.empty(count, F32), F32(mean), F32(std))
+    return filled(fill_normal32, generator, np.empty(count, F32), float(mean), float(std))
 
 
 @njit
@@ -232,7 +235,7 @@ def fill_normal64(memory, out, mean, std):
 
 @accelerates_draw("normal64")
 def normal64(generator, count, mean=0.0, std=1.0):
-    return start(fill_normal64, generator, np.empty(count, F64), F64(mean), F64(std))
+    return filled(fill_normal64, generator, np.empty(count, F64), float(mean), float(std))
 
 
 @njit
@@ -257,7 +260,7 @@ def normal_pairs(generator, count, mean=0.0, std=1.0):
         if count and generator.spare_normal is not None:
             out[:1] = reference.fma(np.array([generator.spare_normal]), std, mean)
             generator.spare_normal, first = None, 1
-        spare = fill_pairs(generator.memory, out[first:], F64(mean), F64(std))
+        spare = fill_pairs(generator.memory, out[first:], float(mean), float(std))
         if (count - first) % 2:
             generator.spare_normal = spare
     return out
@@ -303,8 +306,8 @@ def fill_long_remainders(memory, out, extent, low):
 @accelerates_draw("remainders")
 def remainders(generator, count, extent, low, long):
     if long:
-        return start(fill_long_remainders, generator, np.empty(count, np.int64), U64(extent), np.int64(low))
-    return start(fill_remainders, generator, np.empty(count, np.int64), np.int64(extent), np.int64(low))
+        return filled(fill_long_remainders, generator, np.empty(count, np.int64), U64(extent), np.int64(low))
+    return filled(fill_remainders, generator, np.empty(count, np.int64), np.int64(extent), np.int64(low))
 
 
 @njit
@@ -328,4 +331,4 @@ def fill_permutation(memory, order):
 def permutation(generator, count):
     if count >= reference.LONG_PERMUTATION:
         return reference.permutation.reference(generator, count)
-    return start(fill_permutation, generator, np.empty(count, np.int64))
+    return filled(fill_permutation, generator, np.empty(count, np.int64))

@@ -118,39 +118,47 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
 # was large enough to be worth loading Numba, its kernel takes the small ones too.
 
 LEAST_DRAW = 4096
+DRAW_KERNELS: dict[str, Callable] = {}  # filled by @accelerates_draw
 
 
 def accelerates_draw(name: str) -> Callable:
     """Declare the decorated function (generator, count, *parameters) to be the kernel of the draw `name`."""
+    if name not in DRAWS:
+        raise ValueError(f"accelerates_draw: there is no draw {name!r} in draws.py")
 
     def declare(function):
-        IMPLEMENTATIONS[name] = function
+        DRAW_KERNELS[name] = function
         return function
 
     return declare
 
 
+def accelerated_draw(name: str) -> Callable:
+    """The kernel of the draw `name`; imports its module, and Numba, if need be."""
+    if name not in DRAW_KERNELS:
+        importlib.import_module(".draws", __package__)
+    return DRAW_KERNELS[name]
+
+
 def choose_draw(name: str, mode: str) -> Callable:
-    """A function like the reference of the draw `name` that runs the kernel where `mode` asks for it."""
+    """A function like the reference of the draw `name` that puts the kernel in its place where `mode` asks for it."""
     draw = DRAWS[name]
     if mode == "numpy":
         return draw.reference
 
-    def first_choice(generator, count, *parameters):
-        if mode == "auto" and count < LEAST_DRAW and name not in IMPLEMENTATIONS:
+    def chosen(generator, count, *parameters):
+        if mode == "auto" and count < LEAST_DRAW and name not in DRAW_KERNELS:
             return draw.reference(generator, count, *parameters)
         try:
-            importlib.import_module(".draws", __package__)
+            draw.kernel = accelerated_draw(name)
         except ImportError as error:
             if mode == "numba":
                 raise
             warnings.warn(f"Numba cannot be imported, {name} runs in NumPy: {error}", stacklevel=3)
             draw.kernel = draw.reference
-            return draw.reference(generator, count, *parameters)
-        draw.kernel = IMPLEMENTATIONS[name]
         return draw.kernel(generator, count, *parameters)
 
-    return first_choice
+    return chosen
 
 
 mode = "numpy"
