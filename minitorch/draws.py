@@ -80,8 +80,8 @@ def _scaled(numbers: np.ndarray, scale, shift) -> np.ndarray:
 @draw
 def uniform32(generator: Generator, count: int, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
     """u * scale + shift in float32, u uniform in [0, 1): the low 24 bits of a word."""
-    scale, shift = FLOAT32.type(scale), FLOAT32.type(shift)
-    return in_blocks(count, FLOAT32, lambda n: _scaled(_unit32(generator, n), scale, shift))
+    a, b = FLOAT32.type(scale), FLOAT32.type(shift)
+    return in_blocks(count, FLOAT32, lambda n: _scaled(_unit32(generator, n), a, b))
 
 
 @draw
@@ -134,13 +134,13 @@ def normal64(generator: Generator, count: int, mean: float = 0.0, std: float = 1
 @draw
 def normal32(generator: Generator, count: int, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
     """The same in float32, with the logarithm, sine and cosine that torch's vector code computes."""
-    mean, std = FLOAT32.type(mean), FLOAT32.type(std)
+    shift, scale = FLOAT32.type(mean), FLOAT32.type(std)
 
     def make(n: int) -> np.ndarray:
         u1, u2 = _unit32(generator, n).reshape(-1, 2, 8).swapaxes(0, 1)
         radius = np.sqrt(FLOAT32.type(-2) * _log32(FLOAT32.type(1) - u1))
         sin, cos = _sincos32(FLOAT32.type(2 * math.pi) * u2)
-        return fma(np.stack((radius * cos, radius * sin), axis=1).reshape(-1), std, mean)
+        return fma(np.stack((radius * cos, radius * sin), axis=1).reshape(-1), scale, shift)
 
     return in_blocks(count, FLOAT32, make)
 
