@@ -52,17 +52,15 @@ EXAMPLES: dict[str, Callable] = {
 
 
 def compile_all(report: Callable | None = None) -> Iterator[tuple[str, str, float, bool]]:
-    """Compile all kernels for float32 and float64, and the random draws; yields (kernel, dtype, seconds, whether it came from the cache).
+    """Compile all kernels for float32 and float64, and the random draws.
 
+    Yields (kernel, dtype, seconds, whether it came from the cache).
     report: called with the name of each kernel before it is compiled. Kernels share code, which counts for the first.
     """
     from .jit import cache_folder
 
-    jobs = [
-        (name, dtype, lambda n=name, d=dtype: EXAMPLES[n](accelerated(n), d)) for name in KERNELS for dtype in DTYPES
-    ]
-    jobs.append(("random draws", "all", compile_draws))
-    for name, dtype, run in jobs:
+    kernels = [(name, dtype) for name in KERNELS for dtype in DTYPES]
+    for name, dtype in [*kernels, ("random draws", "all")]:
         if report is not None:
             report(f"{name} {dtype}")
         before = sum(1 for _ in cache_folder.rglob("*.nbc"))
