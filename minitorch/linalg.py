@@ -1,5 +1,5 @@
 """torch.linalg: linear algebra, filled from the declared operations whose names begin with "linalg."."""
 
-from .core.op import namespace
+from .methods import functions
 
-globals().update(namespace("linalg"))
+globals().update(functions("linalg"))

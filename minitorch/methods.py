@@ -12,7 +12,7 @@ import functools
 
 from . import ops
 from .core.inplace import detach_, in_place, write_out
-from .core.op import PUBLIC
+from .core.op import PUBLIC, namespace
 from .core.tensor import Tensor
 
 METHODS = """
@@ -51,36 +51,71 @@ triu true_divide trunc unsqueeze xlogy
 OUT = frozenset(
     """
 abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr all amax amin aminmax any argmax argmin argsort
-asin asinh atan atan2 atanh baddbmm bernoulli bitwise_and bitwise_left_shift bitwise_not bitwise_or
-bitwise_right_shift bitwise_xor bmm bucketize ceil cholesky cholesky_inverse cholesky_solve clamp clip column_stack
-copysign cos cosh cross cummax cummin cumprod cumsum deg2rad diag digamma div divide dot dstack eq erf erfc erfinv exp
-exp2 expm1 float_power floor floor_divide fmax fmin fmod frac gather ge greater greater_equal gt heaviside histc
-hstack hypot index_add index_copy index_select inner isin isneginf isposinf kron kthvalue ldexp le lerp less
-less_equal lgamma log log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not
-logical_or logical_xor logit logsumexp lt masked_select matmul matrix_power max maximum mean min minimum mm mode mul
-multiply mv nan_to_num nanmean nanquantile ne neg negative nonzero norm not_equal outer pow prod quantile reciprocal
-remainder renorm round row_stack rsqrt scatter scatter_add searchsorted sigmoid sign signbit sin sinc sinh softmax
-sort sqrt square stack std std_mean sub subtract sum svd take take_along_dim tan tanh topk triangular_solve tril triu
-trunc var var_mean vdot vstack where xlogy
+asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
+bitwise_xor bmm bucketize ceil cholesky cholesky_inverse cholesky_solve clamp clamp_max clamp_min
+clip column_stack copysign cos cosh cross cummax cummin cumprod cumsum deg2rad diag diff digamma div divide dot dstack
+eq erf erfc erfinv exp exp2 expm1 fix float_power floor floor_divide fmax fmin fmod frac gather ge ger greater
+greater_equal gt hardshrink heaviside histc hstack hypot index_add index_copy index_reduce index_select inner isin isneginf
+isposinf kron kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2 log_softmax logaddexp logaddexp2
+logcumsumexp logical_and logical_not logical_or logical_xor logit logsumexp lt masked_select matmul matrix_power max
+maximum mean min minimum mm mode msort mul multiply mv nan_to_num nanmean nanquantile nansum ne neg negative nonzero
+norm not_equal outer pow prod quantile rad2deg reciprocal remainder renorm round row_stack rsqrt scatter scatter_add
+scatter_reduce searchsorted sgn sigmoid sign signbit sin sinc sinh slice_scatter softmax sort sqrt square stack std
+std_mean sub subtract sum svd take take_along_dim tan tanh tensordot topk triangular_solve tril triu true_divide trunc
+var var_mean vdot vstack where xlogy
+linalg.cross linalg.matmul linalg.matrix_norm linalg.norm linalg.svdvals linalg.vecdot linalg.vector_norm
+nn.functional.avg_pool2d nn.functional.avg_pool3d nn.functional.gelu nn.functional.logsigmoid nn.functional.softplus
+nn.functional.softshrink
+special.digamma special.entr special.erf special.erfc special.erfinv special.expit special.gammaln special.logit
+special.logsumexp special.psi special.sinc
     """.split()
 )
 
-
-# Those whose `out=` must have the result's own type; the others convert, within the type's category.
-OUT_OF_ONE_TYPE = frozenset("aminmax cat gather index_select kthvalue max min median mode sort take topk".split())
+# Those whose `out=` must have the result's own type (of max and min: where they give indices too); the others convert,
+# within the type's category.
+OUT_OF_ONE_TYPE = frozenset(
+    """
+abs absolute addbmm addmm addmv all amax amin aminmax any argmax argmin baddbmm bitwise_not bmm bucketize ceil cross
+cummax cummin cumprod cumsum diag dot floor frac gather hardshrink heaviside histc index_add index_copy
+index_reduce index_select isin isneginf isposinf kthvalue log_softmax logcumsumexp masked_select matmul max median min
+mm mode msort mv nan_to_num nanquantile neg negative nonzero norm quantile renorm round scatter scatter_add
+scatter_reduce searchsorted sgn sign signbit slice_scatter softmax sort take take_along_dim tensordot topk tril triu
+trunc vdot where
+linalg.cross linalg.matmul linalg.matrix_norm linalg.norm linalg.svdvals linalg.vecdot linalg.vector_norm
+nn.functional.avg_pool2d nn.functional.avg_pool3d nn.functional.gelu nn.functional.logsigmoid nn.functional.softplus
+nn.functional.softshrink
+    """.split()
+)
+OUT_DECIDES = frozenset(["cumprod", "cumsum"])  # these compute in the type of `out`
+# The class of the error for an `out` of a category that the result does not convert to, where it is no RuntimeError.
+REFUSAL: dict[str, type[Exception]] = {
+    **dict.fromkeys(["column_stack", "dstack", "hstack", "row_stack", "stack", "vstack"], TypeError),
+    **dict.fromkeys(["nanmean", "nansum"], NotImplementedError),
+}
 
 
 def with_out(name: str, function):
     """`function`, with torch's keyword `out=`: the result is copied into that tensor, which is returned."""
     one_type = name in OUT_OF_ONE_TYPE
+    refusal = REFUSAL.get(name, RuntimeError)
 
     @functools.wraps(function)
     def call(*args, out=None, **kwargs):
         if out is None:
             return function(*args, **kwargs)
-        return write_out(name, out, function(*args, **kwargs), one_type)
+        if name in OUT_DECIDES and kwargs.get("dtype") is None:
+            kwargs["dtype"] = out.dtype
+        result = function(*args, **kwargs)
+        exact = one_type and (name not in ("max", "min") or isinstance(result, tuple))
+        return write_out(name, out, result, exact, refusal)
 
     return call
+
+
+def functions(prefix: str) -> dict:
+    """The public functions of one torch namespace ("linalg", "nn.functional"), by their names within it."""
+    found = namespace(prefix).items()
+    return {name: with_out(full, f) if (full := f"{prefix}.{name}") in OUT else f for name, f in found}
 
 
 def _reflected(function):

@@ -1,5 +1,5 @@
 """torch.special: special functions, filled from the declared operations whose names begin with "special."."""
 
-from .core.op import namespace
+from .methods import functions
 
-globals().update(namespace("special"))
+globals().update(functions("special"))

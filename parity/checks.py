@@ -6,6 +6,7 @@
 ``grad2``     the gradient of the gradient, also with respect to the cotangents (not in half precision)
 ``jvp``       random tangents pushed forward
 ``method``, ``inplace``, ``operator``    the other spellings of the same call
+``out``       what ``out=`` does with tensors of the right and of another shape, layout and dtype (see outs.py)
 ``error``     the class of the exception, and that the inputs came out unchanged
 """
 
@@ -24,6 +25,7 @@ from .accuracy import Accuracy, Truth
 from .bridge import ToMinitorch, Unsupported, tensors_in
 from .calls import Call
 from .harness import Difference, compare, to_array
+from .outs import check_out
 from .sample import Sample
 
 
@@ -237,6 +239,8 @@ def run_checks(
     differentiable = any(t.requires_grad for t in tensors_in([sample.args, sample.kwargs]))
     if "jvp" in wanted and info.supports_forward_ad and differentiable:
         yield "jvp", guarded(lambda: check_jvp(sample))
+    if "out" in wanted and info.supports_out:
+        yield "out", guarded(lambda: check_out(sample))
     if not sample.args or not isinstance(sample.args[0], torch.Tensor):
         return
     for name, variant in {"method": info.method_variant, "operator": info.operator_variant}.items():

@@ -107,6 +107,37 @@ KNOWN: tuple[Known, ...] = (
         within=1e-8,
     ),
     Known(
+        "matmul __rmatmul__ nn.functional.linear",
+        "into an `out` with gaps torch refuses a folded product, or gives the tensor other strides; minitorch writes",
+        checks="out",
+        kinds="behaviour",
+    ),
+    Known(
+        "nn.functional.gelu nn.functional.avg_pool3d",
+        "torch leaves an `out` with gaps as it was",
+        checks="out",
+        kinds="value",
+    ),
+    Known(
+        "lerp inner diff",
+        "for some arguments torch refuses an `out` of another floating type that it takes for the others",
+        checks="out",
+        kinds="behaviour",
+    ),
+    Known(
+        "normal normal.number_mean",
+        "torch adds the mean before it resizes an `out` of another size, so it refuses it",
+        checks="out",
+        kinds="behaviour",
+    ),
+    Known(
+        "kthvalue topk median nanmedian mode",
+        "among equal elements torch gives the index that its selection happens to end at",
+        checks="forward method out",
+        dtypes="int* uint8 bool float16 bfloat16",
+        kinds="value",
+    ),
+    Known(
         "__rdiv__",
         "called on a Python int, torch stumbles with an AttributeError; a TypeError says what is wrong",
         checks="error",

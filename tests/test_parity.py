@@ -102,6 +102,21 @@ def test_a_copy_instead_of_a_view_is_found(monkeypatch):
     assert any("shares its memory" in f.message for f in result.failures)
 
 
+@pytest.mark.parametrize(
+    "fault, text",
+    [
+        (lambda x, out=None: x.exp(), "not the tensor that was given"),
+        (lambda x, out=None: x.exp() if out is None else out, "out= (exact: float64[20]): value differs"),
+        (lambda x, out=None: x.exp() if out is None else out.copy_(x.exp()), "empty"),
+        (lambda x: x.exp(), "torch accepts"),
+    ],
+)
+def test_a_wrong_out_is_found(monkeypatch, fault, text):
+    monkeypatch.setattr(minitorch, "exp", fault)
+    found, result = failing("exp", dtypes=("float64",), checks=("out",))
+    assert found == {"out"} and text in result.failures[0].message
+
+
 def test_a_crash_is_a_finding_not_the_end(monkeypatch):
     monkeypatch.setattr(REGISTRY["atan"], "kernel", lambda x: [][1])
     found, result = failing("atan", dtypes=("float64",))

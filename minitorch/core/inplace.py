@@ -97,11 +97,11 @@ def check_rewritable(self: Tensor, node) -> None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
 
 
-def check_cast(source: np.dtype, target: np.dtype) -> None:
-    """RuntimeError when a result of type `source` may not be written to a tensor of type `target`."""
+def check_cast(source: np.dtype, target: np.dtype, refusal: type[Exception] = RuntimeError) -> None:
+    """`refusal` when a result of type `source` may not be written to a tensor of type `target`."""
     result, wanted = from_numpy_dtype(source), from_numpy_dtype(target)
     if not can_cast(result, wanted):
-        raise RuntimeError(
+        raise refusal(
             f"result type {SCALAR_TYPE[result.name]} can't be cast to the desired output type "
             f"{SCALAR_TYPE[wanted.name]}"
         )
@@ -240,14 +240,15 @@ def write_view(input, values, *, steps, strides):
     return out.array
 
 
-def write_out(name: str, out: Tensor, result, one_type: bool = False):
+def write_out(name: str, out: Tensor, result, one_type: bool = False, refusal: type[Exception] = RuntimeError):
     """`out=`: the result copied into `out`, which is resized first when its shape differs. Returns `out`.
 
-    one_type: `out` must have the type of the result (RuntimeError otherwise).
+    one_type: `out` must have the type of the result (RuntimeError otherwise). refusal: the class of the error where
+    the result's type does not convert.
     """
     pairs = list(zip(out, result, strict=True)) if isinstance(result, tuple) else [(out, result)]
     for target, values in pairs:  # all checks before the first change
-        _check_out(name, target, values, one_type)
+        _check_out(name, target, values, one_type, refusal)
     for target, values in pairs:
         if target.array.shape != values.array.shape:
             target.array = values.array.astype(target.array.dtype)
@@ -257,7 +258,7 @@ def write_out(name: str, out: Tensor, result, one_type: bool = False):
     return tuple(out) if isinstance(result, tuple) else out
 
 
-def _check_out(name: str, out: Tensor, result: Tensor, one_type: bool) -> None:
+def _check_out(name: str, out: Tensor, result: Tensor, one_type: bool, refusal: type[Exception]) -> None:
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if state.grad and (node_of(out) is not None or result.node is not None):
@@ -268,7 +269,7 @@ def _check_out(name: str, out: Tensor, result: Tensor, one_type: bool) -> None:
     if one_type and result.array.dtype != out.array.dtype:
         expected, found = from_numpy_dtype(result.array.dtype), from_numpy_dtype(out.array.dtype)
         raise RuntimeError(f"{name}(): expected out tensor to have dtype {expected}, but got {found} instead")
-    check_cast(result.array.dtype, out.array.dtype)
+    check_cast(result.array.dtype, out.array.dtype, refusal)
     check_overlap(name, out.array)
 
 

@@ -2,12 +2,13 @@
 
 from .. import ops  # noqa: F401 - declares the operations
 from ..core.op import PUBLIC
+from ..methods import functions
 
 _PREFIX = "nn.functional."
 
-__all__ = sorted(name.removeprefix(_PREFIX) for name in PUBLIC if name.startswith(_PREFIX))
+__all__ = sorted(functions("nn.functional"))
 
-globals().update({name: PUBLIC[_PREFIX + name] for name in __all__})
+globals().update(functions("nn.functional"))
 
 
 def __getattr__(name: str):

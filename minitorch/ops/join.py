@@ -54,7 +54,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     A tensor of shape (0,) fits anything. RuntimeError for sizes that differ, ValueError for no tensors.
     """
     if out is not None:
-        return write_out("cat", out, cat(tensors, dim), one_type=True)
+        return write_out("cat", out, cat(tensors, dim), refusal=TypeError)
     if tensors.__class__ not in (list, tuple) or not _alike(tensors):
         tensors, dim = _made_alike(tensors, dim)
     if dim.__class__ is not int or not 0 <= dim < tensors[0].array.ndim:

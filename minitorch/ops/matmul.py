@@ -16,6 +16,7 @@ from math import prod
 
 import numpy as np
 
+from ..core.inplace import write_out
 from ..core.op import GENERAL, LINEAR, SAME, function, op
 from ..core.tensor import Tensor
 from ..shapes import broadcast_shapes
@@ -280,12 +281,14 @@ def linear_layer(input, weight, bias=None):
 
 
 @function(torch="nn.functional.linear")
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
     """z = input @ weight^T + bias.
 
     input: (..., m); weight: (n, m) or (m,); bias: (n,) or (). z: (..., n) or (...). RuntimeError for sizes or types
     that do not fit.
     """
+    if out is not None:
+        return write_out("linear", out, linear(input, weight, bias), one_type=True)
     if not (isinstance(input, Tensor) and isinstance(weight, Tensor)) or input.array.dtype is not weight.array.dtype:
         check_types("linear", input, weight)
     if bias is not None and bias.array.dtype is not input.array.dtype:
@@ -309,7 +312,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return linear_layer(input, weight, bias)
 
 
-@function(torch="nn.functional.bilinear")
+@function(torch=("nn.functional.bilinear", "bilinear"))
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """z[..., o] = sum_ij input1[..., i] weight[o, i, j] input2[..., j] + bias[o].
 
@@ -320,7 +323,13 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         raise RuntimeError(
             f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and {list(input2.shape)}"
         )
+    if weight.array.ndim != 3:
+        raise RuntimeError(f"bilinear(): weight must have 3 dimensions, got shape {list(weight.array.shape)}")
     n, m, k = weight.array.shape
+    if bias is not None and bias.array.shape != (n,):
+        raise RuntimeError(
+            f"bilinear(): bias size does not match weight size: got {list(bias.array.shape)} but expected [{n}]"
+        )
     for i, (t, size) in enumerate(((input1, m), (input2, k)), 1):
         if t.array.shape[-1] != size:
             raise RuntimeError(
@@ -367,11 +376,10 @@ def _scaled(t: Tensor, factor) -> Tensor:
 
 
 def _add_product(name: str, input: Tensor, mat1: Tensor, mat2: Tensor, shape, beta, alpha) -> Tensor:
-    """`add_product`, after checking that the input broadcasts to the product and that the factors suit its type."""
+    """`add_product`, after checking that the input broadcasts to the product. Integers take the factors' whole part."""
     check_types(name, input, mat1, mat2)
-    for argument, value in (("beta", beta), ("alpha", alpha)):
-        if isinstance(value, float) and not input.dtype.is_floating_point:
-            raise RuntimeError(f"For integral input tensors, argument {argument} must not be a floating point number.")
+    if not input.dtype.is_floating_point:
+        beta, alpha = int(beta), int(alpha)
     if tuple(broadcast_shapes(input.array.shape, shape)) != tuple(shape):
         raise RuntimeError(
             f"{name}(): the input of shape {list(input.array.shape)} cannot be expanded to the product's {list(shape)}"
@@ -434,6 +442,11 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta=1, alpha=1) -> Tenso
     """z[i, j] = beta input[i, j] + alpha vec1[i] vec2[j]; the types are promoted."""
     _check_ndim("addr", vec1_1=vec1, vec2_1=vec2)
     shape = (vec1.array.size, vec2.array.size)
+    for argument, value in (("beta", beta), ("alpha", alpha)):
+        if isinstance(value, float) and not any(t.dtype.is_floating_point for t in (input, vec1, vec2)):
+            raise RuntimeError(
+                f"addr(): For integral input tensors, argument {argument} must not be a floating point number."
+            )
     if tuple(broadcast_shapes(input.array.shape, shape)) != shape:
         raise RuntimeError(f"addr(): the input of shape {list(input.array.shape)} cannot be expanded to {list(shape)}")
     product = _scaled(outer_product(vec1, vec2), alpha)

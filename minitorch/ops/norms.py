@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ..core.inplace import write_out
 from ..core.op import ELEMENTWISE, GENERAL, PROMOTE, PUBLIC, SAME, function, op
 from ..core.promote import result_dtype
 from ..core.tensor import Tensor, wrap
@@ -226,7 +227,7 @@ def at_least(input, *, bound):
 def normalize(input: Tensor, p: float = 2.0, dim=1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """input / max(its p-norm along `dim`, eps)."""
     size = norm(input, p, dim, keepdim=True).clamp(min=eps)
-    return input / size
+    return input / size if out is None else write_out("normalize", out, input / size)
 
 
 @function(torch=("nn.functional.cosine_similarity", "cosine_similarity"))

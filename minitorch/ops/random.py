@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 
 from .. import samplers
+from ..core.inplace import write_out
 from ..core.op import ELEMENTWISE, KEEP, function, op
 from ..core.state import no_grad
 from ..core.tensor import Tensor, wrap
@@ -213,11 +214,13 @@ def normal(
             raise RuntimeError("normal expects all elements of std >= 0.0")
     else:
         check_std("normal", std)
-    target = tensors[0].array.dtype
+    target = type_with_out("normal", dtype, out, tensors[0].array.dtype)
     check_floating("normal", target)
     shape = broadcast_shapes(*[x.array.shape for x in tensors])
-    scale = 1.0 if isinstance(std, Tensor) else std
-    values = wrap(samplers.normal(stream("normal", generator), prod(shape), target, 0.0, scale).reshape(shape))
+    like = np.empty(shape, target) if out is None or out.array.shape != shape else out.array
+    scale, source = 1.0 if isinstance(std, Tensor) else std, stream("normal", generator)
+    flat = samplers.normal(source, like.size, target, 0.0, scale, contiguous=like.flags.c_contiguous)
+    values = wrap(arrange(flat, like))
     with no_grad():
         if isinstance(std, Tensor):
             values.mul_(std)
@@ -269,11 +272,15 @@ def check_probability(name: str, p: float) -> None:
 
 
 @function(torch="bernoulli")
-def bernoulli(input: Tensor, p: float | None = None, *, generator=None) -> Tensor:
+def bernoulli(input: Tensor, p: float | None = None, *, generator=None, out: Tensor | None = None) -> Tensor:
     """Ones with the probabilities `input`, else zeros, in its type; with `p`, every element with that probability.
 
     RuntimeError for a probability outside [0, 1], NotImplementedError for integer probabilities.
     """
+    if out is not None:
+        like = np.empty(input.array.shape, type_with_out("bernoulli", None, out))
+        like = out.array if out.array.shape == like.shape else like
+        return write_out("bernoulli", out, wrap(draw_bernoulli("bernoulli", input.array, like, generator)))
     like = np.empty(input.array.shape, input.array.dtype)
     if p is None:
         return bernoulli_drawn(input, values=draw_bernoulli("bernoulli", input.array, like, generator))

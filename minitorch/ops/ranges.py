@@ -38,6 +38,13 @@ def _read_bounds(bounds: tuple[Any, ...], start, end, step) -> list:
     ]
 
 
+def _deliver(name: str, array: np.ndarray, out: Tensor | None, requires_grad: bool) -> Tensor:
+    """As `deliver`; an `out` with as many elements keeps its shape, whatever that is."""
+    if out is not None and out.array.size == array.size:
+        array = array.reshape(out.array.shape)
+    return deliver(name, array, out, requires_grad)
+
+
 def _check_steps(start, end, step) -> None:
     if step == 0:
         raise RuntimeError("step must be nonzero")
@@ -65,7 +72,7 @@ def arange(
     if target.kind == "b":
         raise NotImplementedError("\"arange_cpu\" not implemented for 'Bool'")
     _check_steps(first, last, stride)
-    return deliver("arange", _arange(first, last, stride, target), out, requires_grad)
+    return _deliver("arange", _arange(first, last, stride, target), out, requires_grad)
 
 
 def _arange(start, end, step, dtype: np.dtype) -> np.ndarray:
@@ -100,7 +107,7 @@ def range_(
     target = type_with_out("range", dtype, out)
     _check_steps(first, last, stride)
     count = math.floor((last - first) / stride) + 1
-    return deliver("range", cast_values(_steps(first, stride, count), target), out, requires_grad)
+    return _deliver("range", cast_values(_steps(first, stride, count), target), out, requires_grad)
 
 
 def _read_ends(name: str, start, end, steps) -> tuple[Any, Any, int]:
@@ -147,7 +154,7 @@ def linspace(
     if target.kind == "b":
         raise NotImplementedError("\"linspace_cpu\" not implemented for 'Bool'")
     array = cast_values(_spaced(*_read_ends("linspace", start, end, steps), target), target)
-    return deliver("linspace", array, out, requires_grad)
+    return _deliver("linspace", array, out, requires_grad)
 
 
 @function(torch="logspace")
@@ -161,7 +168,7 @@ def logspace(
     if target.kind == "b":
         raise NotImplementedError("\"logspace_cpu\" not implemented for 'Bool'")
     powers = _log_spaced(*_read_ends("logspace", start, end, steps), float(base), target)
-    return deliver("logspace", cast_values(powers, target), out, requires_grad)
+    return _deliver("logspace", cast_values(powers, target), out, requires_grad)
 
 
 def _log_spaced(start, end, steps: int, base: float, dtype: np.dtype) -> np.ndarray:

@@ -251,7 +251,7 @@ def nanmean(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None, **num
 # Reduction as the adjoint of broadcasting.
 
 
-@function(torch="sum_to_size")
+@function(torch="Tensor.sum_to_size")
 def sum_to_size(input: Tensor, *size) -> Tensor:
     """`input` summed down to a shape that broadcasts to its own: the adjoint of broadcasting."""
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
@@ -261,6 +261,8 @@ def sum_to_size(input: Tensor, *size) -> Tensor:
     dims = tuple(d for d, n in enumerate(shape) if d < extra or (size[d - extra] == 1 and n != 1))
     if extra < 0 or any(d >= extra and size[d - extra] != n and d not in dims for d, n in enumerate(shape)):
         raise RuntimeError(f"sum_to_size(): size {list(size)} is not expandable to size {list(shape)}")
+    if not size:
+        return sum_all(input)
     if not dims:
         return input
     return sum_dims(input, dim=dims, keepdim=True).reshape(size)
