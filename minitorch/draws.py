@@ -24,11 +24,16 @@ BLOCK = 8192
 
 
 class Draw:
-    """`draw(generator, count, *parameters)` runs `kernel`, which is `reference` until another one is selected."""
+    """`draw(generator, count, *parameters)` runs `kernel`, which is `reference` until another one is selected.
 
-    def __init__(self, reference: Callable[..., np.ndarray]) -> None:
+    least: so many numbers are worth loading Numba for.
+    """
+
+    def __init__(self, reference: Callable[..., np.ndarray], least: int) -> None:
         self.__doc__ = reference.__doc__
+        self.module = reference.__module__.rpartition(".")[2]  # its kernel is in kernels/, in a file of the same name
         self.reference = self.kernel = reference
+        self.least = least
 
     def __call__(self, generator: Generator, count: int, *parameters) -> np.ndarray:
         return self.kernel(generator, count, *parameters)
@@ -37,10 +42,14 @@ class Draw:
 DRAWS: dict[str, Draw] = {}
 
 
-def draw(reference: Callable[..., np.ndarray]) -> Draw:
+def draw(*, least: int = 4096) -> Callable[[Callable[..., np.ndarray]], Draw]:
     """Declare the decorated function (generator, count, *parameters) -> (count,) to be a draw."""
-    declared = DRAWS[reference.__name__] = Draw(reference)
-    return declared
+
+    def declare(reference: Callable[..., np.ndarray]) -> Draw:
+        declared = DRAWS[reference.__name__] = Draw(reference, least)
+        return declared
+
+    return declare
 
 
 def in_blocks(count: int, dtype: np.dtype, make: Callable[[int], np.ndarray]) -> np.ndarray:
@@ -77,20 +86,20 @@ def _scaled(numbers: np.ndarray, scale, shift) -> np.ndarray:
     return numbers if scale == 1 and shift == 0 else fma(numbers, scale, shift)
 
 
-@draw
+@draw()
 def uniform32(generator: Generator, count: int, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
     """u * scale + shift in float32, u uniform in [0, 1): the low 24 bits of a word."""
     a, b = FLOAT32.type(scale), FLOAT32.type(shift)
     return in_blocks(count, FLOAT32, lambda n: _scaled(_unit32(generator, n), a, b))
 
 
-@draw
+@draw()
 def uniform64(generator: Generator, count: int, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
     """u * scale + shift in float64, u uniform in [0, 1): the low 53 bits of two words."""
     return in_blocks(count, FLOAT64, lambda n: _scaled(_unit64(generator, n), scale, shift))
 
 
-@draw
+@draw()
 def bernoulli(generator: Generator, count: int, p: float) -> np.ndarray:
     """True with probability p: a float64 uniform number is compared with it."""
     return in_blocks(count, np.dtype(np.bool_), lambda n: _unit64(generator, n) < p)
@@ -99,7 +108,7 @@ def bernoulli(generator: Generator, count: int, p: float) -> np.ndarray:
 # Normal numbers by Box-Muller.
 
 
-@draw
+@draw()
 def normal_pairs(generator: Generator, count: int, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
     """z * std + mean in float64, z drawn in pairs, r cos t and then r sin t; the odd one out is kept for the next call."""
     out = np.empty(count)
@@ -118,7 +127,7 @@ def normal_pairs(generator: Generator, count: int, mean: float = 0.0, std: float
     return fma(out, std, mean)
 
 
-@draw
+@draw()
 def normal64(generator: Generator, count: int, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
     """z * std + mean in float64, z made in blocks of sixteen uniform numbers: u_j and u_(j+8) give r cos t, r sin t."""
 
@@ -131,7 +140,7 @@ def normal64(generator: Generator, count: int, mean: float = 0.0, std: float = 1
     return in_blocks(count, FLOAT64, make)
 
 
-@draw
+@draw()
 def normal32(generator: Generator, count: int, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
     """The same in float32, with the logarithm, sine and cosine that torch's vector code computes."""
     shift, scale = FLOAT32.type(mean), FLOAT32.type(std)
@@ -218,7 +227,7 @@ LONG_RANGE = 2**28
 LONG_PERMUTATION = (2**32 - 1) // 20
 
 
-@draw
+@draw()
 def remainders(generator: Generator, count: int, extent: int, low: int, long: bool) -> np.ndarray:
     """word modulo extent, plus low, in int64; `long` words have 64 bits, the others 32 (extent <= 2**31)."""
     words = generator.long_words if long else generator.words
@@ -231,7 +240,7 @@ def remainders(generator: Generator, count: int, extent: int, low: int, long: bo
     return in_blocks(count, np.dtype(np.int64), make)
 
 
-@draw
+@draw()
 def permutation(generator: Generator, n: int) -> np.ndarray:
     """A random order of 0 .. n-1, int64 (n,), by Fisher-Yates: element i swaps with one of those from i on."""
     if n >= LONG_PERMUTATION:

@@ -23,7 +23,7 @@ broadcast_to ceil cholesky cholesky_inverse cholesky_solve chunk clamp clamp_max
 corrcoef cos cosh count_nonzero cov cross cummax cummin cumprod cumsum deg2rad det diag diag_embed diagflat diagonal
 diagonal_scatter diff digamma dist div divide dot dsplit eq equal erf erfc erfinv exp exp2 expm1 flatten flip fliplr
 flipud float_power floor floor_divide fmax fmin fmod frac gather ge greater greater_equal gt hardshrink heaviside
-histc hsplit hypot index_add index_copy index_fill index_put index_reduce index_select inner isclose isfinite isinf
+histc hsplit hypot igamma igammac index_add index_copy index_fill index_put index_reduce index_select inner isclose isfinite isinf
 isnan isneginf isposinf kron kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2 log_softmax logaddexp
 logaddexp2 logcumsumexp logdet logical_and logical_not logical_or logical_xor logit logsumexp lt masked_fill
 masked_scatter masked_select matmul matrix_exp matrix_power max maximum mean median min minimum mm mode moveaxis
@@ -41,7 +41,7 @@ abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr arccos arcco
 arctanh as_strided asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_left_shift bitwise_not bitwise_or
 bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip copysign cos cosh cumprod cumsum deg2rad digamma
 div divide eq erf erfc erfinv exp exp2 expm1 float_power floor floor_divide fmod frac ge greater greater_equal gt
-heaviside hypot index_add index_copy index_fill index_put index_reduce ldexp le lerp less less_equal lgamma log log10
+heaviside hypot igamma igammac index_add index_copy index_fill index_put index_reduce ldexp le lerp less less_equal lgamma log log10
 log1p log2 logical_and logical_not logical_or logical_xor logit lt masked_fill masked_scatter mul multiply nan_to_num
 ne neg negative not_equal pow put rad2deg reciprocal relu remainder renorm round rsqrt scatter scatter_add
 scatter_reduce sigmoid sign sin sinc sinh sqrt square squeeze sub subtract swapaxes swapdims t tan tanh transpose tril
@@ -55,7 +55,7 @@ asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_left_shift bitwise_not b
 bitwise_xor bmm bucketize ceil cholesky cholesky_inverse cholesky_solve clamp clamp_max clamp_min
 clip column_stack copysign cos cosh cross cummax cummin cumprod cumsum deg2rad diag diff digamma div divide dot dstack
 eq erf erfc erfinv exp exp2 expm1 fix float_power floor floor_divide fmax fmin fmod frac gather ge ger greater
-greater_equal gt hardshrink heaviside histc hstack hypot index_add index_copy index_reduce index_select inner isin isneginf
+greater_equal gt hardshrink heaviside histc hstack hypot igamma igammac index_add index_copy index_reduce index_select inner isin isneginf
 isposinf kron kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2 log_softmax logaddexp logaddexp2
 logcumsumexp logical_and logical_not logical_or logical_xor logit logsumexp lt masked_select matmul matrix_power max
 maximum mean min minimum mm mode msort mul multiply mv nan_to_num nanmean nanquantile nansum ne neg negative nonzero

@@ -10,7 +10,7 @@ import minitorch
 ROOT = Path(minitorch.__file__).parent
 
 FLOORS = [
-    {"shapes", "strided", "dtypes", "rounding", "generator", "draws", "samplers", "printing", "devices"},
+    {"shapes", "strided", "dtypes", "rounding", "generator", "draws", "rejection", "samplers", "printing", "devices"},
     {"core"},
     {"ops"},
     {"engine"},

@@ -19,7 +19,14 @@ __all__ = ["EXAMPLES", "compile_all"]
 
 DTYPES = ("float32", "float64")
 # The parameters of draws that need some.
-DRAW_EXAMPLES: dict[str, list[tuple]] = {"bernoulli": [(0.5,)], "remainders": [(5, 0, False), (2**40, 0, True)]}
+ONES = {dtype: np.ones(16, dtype) for dtype in DTYPES}
+DRAW_EXAMPLES: dict[str, list[tuple]] = {
+    "gammas": [(ones,) for ones in ONES.values()],
+    "poissons": [(ONES["float64"],)],
+    "binomials": [(ones, ones) for ones in ONES.values()],
+    "bernoulli": [(0.5,)],
+    "remainders": [(5, 0, False), (2**40, 0, True)],
+}
 CONV = dict(stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
 
 

@@ -58,6 +58,14 @@ def twist(memory):
 
 
 @inner
+def tempered(y):
+    y ^= y >> U32(11)
+    y ^= (y << U32(7)) & TEMPER_B
+    y ^= (y << U32(15)) & TEMPER_C
+    return y ^ (y >> U32(18))
+
+
+@inner
 def take(memory, out):
     """Fill `out` (uint32) with the next words."""
     done, position = 0, np.int64(memory[WORDS])
@@ -66,13 +74,9 @@ def take(memory, out):
             twist(memory)
             position = 0
         count = min(WORDS - position, len(out) - done)
-        words, tempered = memory[position : position + count], out[done : done + count]
+        words, part = memory[position : position + count], out[done : done + count]
         for i in range(count):
-            y = words[i]
-            y ^= y >> U32(11)
-            y ^= (y << U32(7)) & TEMPER_B
-            y ^= (y << U32(15)) & TEMPER_C
-            tempered[i] = y ^ (y >> U32(18))
+            part[i] = tempered(words[i])
         position += count
         done += count
     memory[WORDS] = U32(position)

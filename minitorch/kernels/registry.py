@@ -114,17 +114,16 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
     return chosen
 
 
-# Random draws (`minitorch/draws.py`). Their kernels give the same bits, so here what ran before may decide: once a draw
+# Random draws (`minitorch/draws.py`, `minitorch/rejection.py`). Their kernels give the same bits, so here what ran before may decide: once a draw
 # was large enough to be worth loading Numba, its kernel takes the small ones too.
 
-LEAST_DRAW = 4096
 DRAW_KERNELS: dict[str, Callable] = {}  # filled by @accelerates_draw
 
 
 def accelerates_draw(name: str) -> Callable:
     """Declare the decorated function (generator, count, *parameters) to be the kernel of the draw `name`."""
     if name not in DRAWS:
-        raise ValueError(f"accelerates_draw: there is no draw {name!r} in draws.py")
+        raise ValueError(f"accelerates_draw: there is no draw {name!r}")
 
     def declare(function):
         DRAW_KERNELS[name] = function
@@ -136,7 +135,7 @@ def accelerates_draw(name: str) -> Callable:
 def accelerated_draw(name: str) -> Callable:
     """The kernel of the draw `name`; imports its module, and Numba, if need be."""
     if name not in DRAW_KERNELS:
-        importlib.import_module(".draws", __package__)
+        importlib.import_module(f".{DRAWS[name].module}", __package__)
     return DRAW_KERNELS[name]
 
 
@@ -147,7 +146,7 @@ def choose_draw(name: str, mode: str) -> Callable:
         return draw.reference
 
     def chosen(generator, count, *parameters):
-        if mode == "auto" and count < LEAST_DRAW and name not in DRAW_KERNELS:
+        if mode == "auto" and count < draw.least and name not in DRAW_KERNELS:
             return draw.reference(generator, count, *parameters)
         try:
             draw.kernel = accelerated_draw(name)

@@ -15,7 +15,10 @@ from . import (
     einsum,
     embedding,
     extrema,
+    families,
+    gamma,
     grid,
+    implicit,
     index,
     join,
     logic,
@@ -60,7 +63,7 @@ from . import (
 
 __all__ = [
     "activation", "adaptive_pool", "arithmetic", "attention", "comparison", "conv", "convert", "creation",
-    "data", "differences", "dropout", "einsum", "embedding", "extrema", "grid", "index", "join", "logic",
+    "data", "differences", "dropout", "einsum", "embedding", "extrema", "families", "gamma", "grid", "implicit", "index", "join", "logic",
     "loss", "loss_binary", "loss_ctc", "loss_margin", "loss_regression", "matmul", "moments", "norm", "norms",
     "pad", "part", "permute", "pick", "pool", "product", "random", "rearrange", "redraw", "reduce", "resize",
     "rms_norm", "rounding", "rrelu", "scan", "scatter", "scatter_reduce", "search", "shape", "singular", "softmax", "sort",

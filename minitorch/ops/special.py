@@ -151,17 +151,22 @@ def _shifted(x: np.ndarray):
     return x + steps, [np.where(x < 10, x + k, 1.0) for k in range(10)]
 
 
+def stirling_series(x: np.ndarray) -> np.ndarray:
+    """ln Gamma(x) - ((x - 1/2) ln x - x + ln(2 pi) / 2), for x >= 10."""
+    return sum(b / ((2 * k) * (2 * k - 1)) / x ** (2 * k - 1) for k, b in enumerate(_BERNOULLI, 1))
+
+
 def _lgamma_positive(x: np.ndarray) -> np.ndarray:
     large, factors = _shifted(x)
     product = np.ones_like(x)
     for f in factors:
         product = product * f
-    series = sum(b / ((2 * k) * (2 * k - 1)) / large ** (2 * k - 1) for k, b in enumerate(_BERNOULLI, 1))
+    series = stirling_series(large)
     value = (large - 0.5) * np.log(large) - large + 0.5 * math.log(2 * math.pi) + series - np.log(product)
     return np.where((x == 1) | (x == 2), 0.0, value)
 
 
-def _lgamma_array(x: np.ndarray) -> np.ndarray:
+def lgamma_of(x: np.ndarray) -> np.ndarray:
     wide = x.astype(np.float64)
     reflected = np.where(wide < 0.5, 1 - wide, wide)
     value = _lgamma_positive(reflected)
@@ -171,7 +176,7 @@ def _lgamma_array(x: np.ndarray) -> np.ndarray:
     return np.where(np.isinf(wide), np.inf, value).astype(x.dtype)
 
 
-def _digamma_array(x: np.ndarray) -> np.ndarray:
+def digamma_of(x: np.ndarray) -> np.ndarray:
     wide = x.astype(np.float64)
     reflected = np.where(wide < 0.5, 1 - wide, wide)
     large, factors = _shifted(reflected)
@@ -188,14 +193,14 @@ def _digamma_array(x: np.ndarray) -> np.ndarray:
 @op(ELEMENTWISE, torch=("lgamma", "special.gammaln"), dtype=FLOAT, vjp=dict(input=lambda g, input: g * digamma(input)))
 def lgamma(input):
     """z = ln |Gamma(input)|"""
-    return _lgamma_array(input)
+    return lgamma_of(input)
 
 
 @op(ELEMENTWISE, torch=("digamma", "special.digamma", "special.psi"), dtype=FLOAT,
     vjp=dict(input=lambda g, input: g * polygamma_of(input, n=1)))  # fmt: skip
 def digamma(input):
     """z = d/dx ln Gamma(x) at x = input"""
-    return _digamma_array(input)
+    return digamma_of(input)
 
 
 def _polygamma_array(n: int, x: np.ndarray) -> np.ndarray:
