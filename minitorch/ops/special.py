@@ -153,7 +153,10 @@ def _shifted(x: np.ndarray):
 
 def stirling_series(x: np.ndarray) -> np.ndarray:
     """ln Gamma(x) - ((x - 1/2) ln x - x + ln(2 pi) / 2), for x >= 10."""
-    return sum(b / ((2 * k) * (2 * k - 1)) / x ** (2 * k - 1) for k, b in enumerate(_BERNOULLI, 1))
+    series = np.zeros_like(x)
+    for k, b in enumerate(_BERNOULLI, 1):
+        series = series + b / ((2 * k) * (2 * k - 1)) / x ** (2 * k - 1)
+    return series
 
 
 def _lgamma_positive(x: np.ndarray) -> np.ndarray:
