@@ -275,17 +275,18 @@ def test_fused_backward_is_its_composite(weighted):
     np.testing.assert_allclose(mean, x.mean(dims, keepdims=True), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(var, x.var(dims, keepdims=True), rtol=1e-12)
     tensors = [None if a is None else wrap(a) for a in (g, g_mean, g_var, x, mean, var, weight)]
-    backward = REGISTRY["norm_backward_input"]
+    backward = REGISTRY["norm_backward"]
     fused = backward.reference(g, g_mean, g_var, x, mean, var, weight, dims=dims, eps=eps)
-    np.testing.assert_allclose(fused, backward.composite(*tensors, dims=dims, eps=eps).array, rtol=1e-10, atol=1e-12)
-    backward = REGISTRY["norm_backward_weight"]
-    fused = backward.reference(g, x, mean, var, dims=dims, eps=eps, size=(4, 1))
-    composite = backward.composite(*[wrap(a) for a in (g, x, mean, var)], dims=dims, eps=eps, size=(4, 1))
-    np.testing.assert_allclose(fused, composite.array, rtol=1e-10, atol=1e-12)
-    backward = REGISTRY["rms_norm_backward_input"]
-    fused = backward.reference(g, x, weight, dims=dims, eps=eps)
-    composite = backward.composite(wrap(g), wrap(x), tensors[-1], dims=dims, eps=eps)
-    np.testing.assert_allclose(fused, composite.array, rtol=1e-10, atol=1e-12)
+    same(fused, backward.composite(*tensors, dims=dims, eps=eps))
+    backward = REGISTRY["rms_norm_backward"]
+    weight = normal(5) if weighted else None
+    fused = backward.reference(g, x, weight, dims=(2,), eps=eps)
+    same(fused, backward.composite(wrap(g), wrap(x), None if weight is None else wrap(weight), dims=(2,), eps=eps))
+
+
+def same(arrays, tensors):
+    for array, tensor in zip(arrays, tensors, strict=True):
+        np.testing.assert_allclose(array, tensor.array, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["batch_norm", "layer_norm", "group_norm", "instance_norm"])

@@ -97,12 +97,18 @@ class Node:
                 "or if you need to access saved tensors after calling backward."
             )
         parts: list = []
+        joint: dict = {}  # what rules for several inputs have returned
         for i, edge in enumerate(self.edges):
             if edge is None or (needed is not None and edge not in needed):
                 parts.append(None)
             else:
-                rule, wants = self.op.rule(i)
-                parts.append(rule(g, *[want(self, i) for want in wants]))
+                rule, wants, place = self.op.rule(i)
+                if place is None:
+                    parts.append(rule(g, *[want(self, i) for want in wants]))
+                else:
+                    if rule not in joint:
+                        joint[rule] = rule(g, *[want(self, i) for want in wants])
+                    parts.append(joint[rule][place])
         return parts
 
     def release(self):

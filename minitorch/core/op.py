@@ -9,7 +9,9 @@
 The decorated function is the reference kernel: arrays in, array out. Its positional parameters are the tensor
 inputs, its keyword-only parameters are everything else. A rule computes, from the gradient `g` of the output, the
 gradient of one input; it asks for what it needs by name (inputs, parameters, `z`: the output, `size`: the shape of
-its own input, `i`: the input's position), and exactly that is kept until the backward pass.
+its own input, `i`: the input's position), and exactly that is kept until the backward pass. Where the gradients of
+several inputs share most of their work, one rule under a tuple of names, vjp={("input", "weight"): rule}, returns them
+all.
 
 `op` returns the caller that programs use (see call.py). `function` declares a public function made of operations.
 """
@@ -49,7 +51,9 @@ class Op:
         self.name = reference.__name__
         self.torch = torch
         self.dtype = dtype
-        self.rules = vjp
+        self.rules = {name: rule for names, rule in vjp.items() for name in _names(names)}
+        # Where the gradient of an input stands in what a rule for several inputs returns.
+        self.places = {name: k for names in vjp if isinstance(names, tuple) for k, name in enumerate(names)}
         self.jvp = jvp
         self.composite = composite
         self.backward_name = backward_name or "".join(w.capitalize() for w in self.name.split("_")) + "Backward0"
@@ -57,7 +61,7 @@ class Op:
         if numbers is None:
             numbers = self.inputs[1:] if kind == ELEMENTWISE and len(self.inputs) == 2 else ()
         self.numbers = frozenset(numbers)
-        self._wants = {name: self._read_rule(name, rule) for name, rule in vjp.items()}
+        self._wants = {name: self._read_rule(name, rule) for name, rule in self.rules.items()}
         self._keeps: dict[tuple, tuple] = {}
 
     def _read_signature(self):
@@ -97,12 +101,13 @@ class Op:
         return self.inputs[i] if i < len(self.inputs) else self.variadic
 
     def rule(self, i: int):
-        """The rule for input number i and what it wants. NotImplementedError where none was declared."""
+        """The rule for input number i, what it wants, and the place of the input's gradient in what it returns (None:
+        it returns just that one). NotImplementedError where none was declared."""
         name = self.input_name(i)
         rule = self.rules.get(name)
         if rule is None:
             raise NotImplementedError(f"the derivative of '{self.name}' with respect to '{name}' is not implemented")
-        return rule, self._wants[name]
+        return rule, self._wants[name], self.places.get(name)
 
     @staticmethod
     def asked(rule) -> list:
@@ -124,6 +129,10 @@ class Op:
 
     def __repr__(self):
         return f"<Op {self.name}({', '.join(self.inputs)})>"
+
+
+def _names(names) -> tuple:
+    return names if isinstance(names, tuple) else (names,)
 
 
 # What a rule may ask for besides parameters.
@@ -211,7 +220,7 @@ def op(kind, *, torch=(), dtype=KEEP, vjp=None, jvp=None, composite=None, number
     """Declare the decorated reference kernel as a primitive operation; returns its caller.
 
     torch: the torch names it answers to itself, when it needs no function around it. dtype: a rule of promote.py.
-    vjp, jvp: a rule per input name. composite: the same computation in Tensor operations, used instead of the kernel
+    vjp, jvp: a rule per input name (vjp: or per tuple of names). composite: the same computation in Tensor operations, used instead of the kernel
     where a gradient must flow and no rules are given. numbers: the inputs that may be Python numbers (default: the
     second of two, elementwise). backward_name: the name of the grad_fn, where it is not made from the op's own.
     """

@@ -42,6 +42,30 @@ def rows(dtype):
     return np.ones((3, 4), dtype)
 
 
+def vector(dtype):
+    return np.ones((2, 1, 1), dtype)
+
+
+LAYER = dict(dims=(1,), eps=1e-5)
+BATCH = dict(dims=(0, 2, 3), eps=1e-5)
+
+
+def normalize_all(run, dtype):
+    """Images, whose planes are strips of memory, vectors, and rows."""
+    run(image(dtype), vector(dtype), vector(dtype), **BATCH)
+    run(rows(dtype), np.ones((4,), dtype), np.ones((4,), dtype), dims=(0,), eps=1e-5)
+    run(rows(dtype), rows(dtype)[0], rows(dtype)[0], **LAYER)
+
+
+def normalize_backward(run, dtype):
+    statistics = [vector(dtype)[None]] * 2
+    run(image(dtype), *statistics, image(dtype), *statistics, vector(dtype), **BATCH)
+    row = np.ones((1, 4), dtype)
+    run(rows(dtype), row, row, rows(dtype), row, row, row[0], dims=(0,), eps=1e-5)
+    column = np.ones((3, 1), dtype)
+    run(rows(dtype), column, column, rows(dtype), column, column, row[0], **LAYER)
+
+
 EXAMPLES: dict[str, Callable] = {
     "conv2d": lambda run, dtype: run(image(dtype), weight(dtype), **CONV),
     "conv2d_input": lambda run, dtype: run(image(dtype), weight(dtype), size=(2, 2, 6, 6), **CONV),
@@ -51,6 +75,14 @@ EXAMPLES: dict[str, Callable] = {
         image(dtype), kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), dilation=(1, 1), ceil_mode=False
     ),
     "scatter_planes": lambda run, dtype: run(rows(dtype), np.zeros((3, 4), np.int64), size=(3, 5), n=1),
+    "batch_norm_train": normalize_all,
+    "instance_norm": lambda run, dtype: run(image(dtype), vector(dtype), vector(dtype), dims=(2, 3), eps=1e-5),
+    "group_norm": lambda run, dtype: run(image(dtype), vector(dtype), vector(dtype), dims=(2, 3), eps=1e-5),
+    "layer_norm": lambda run, dtype: run(rows(dtype), rows(dtype)[0], rows(dtype)[0], **LAYER),
+    "batch_norm_eval": lambda run, dtype: run(image(dtype), *[vector(dtype)] * 4, eps=1e-5),
+    "norm_backward": normalize_backward,
+    "root_mean_square_norm": lambda run, dtype: run(rows(dtype), rows(dtype)[0], **LAYER),
+    "rms_norm_backward": lambda run, dtype: run(rows(dtype), rows(dtype), rows(dtype)[0], **LAYER),
     "softmax": lambda run, dtype: run(rows(dtype), dim=1),
     "log_softmax": lambda run, dtype: run(rows(dtype), dim=1),
     "softmax_backward": lambda run, dtype: run(rows(dtype), rows(dtype), dim=1),

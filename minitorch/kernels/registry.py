@@ -43,6 +43,11 @@ def never(*arrays, **params):
     return False
 
 
+def planes(input, *others, **params):
+    """Where every channel has one number only, NumPy's broadcasting runs along the channels, which is as quick."""
+    return input.ndim > 2
+
+
 KERNELS: dict[str, Kernel] = {
     "conv2d": Kernel("conv", 0),
     "conv2d_input": Kernel("conv", 0),
@@ -50,6 +55,14 @@ KERNELS: dict[str, Kernel] = {
     "matmul": Kernel("matmul", 0, never),
     "max_pool2d_with_indices": Kernel("pool", 256),
     "scatter_planes": Kernel("pool", 256),
+    "batch_norm_train": Kernel("norm", 64),
+    "batch_norm_eval": Kernel("norm", 64, planes),
+    "instance_norm": Kernel("norm", 64),
+    "layer_norm": Kernel("norm", 64),
+    "group_norm": Kernel("norm", 64),
+    "norm_backward": Kernel("norm", 64),
+    "root_mean_square_norm": Kernel("norm", 64),
+    "rms_norm_backward": Kernel("norm", 64),
     "softmax": Kernel("softmax", 64),
     "log_softmax": Kernel("softmax", 64),
     "softmax_backward": Kernel("softmax", 64),
@@ -94,7 +107,7 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
         if first.size < least or (dtype is not FLOAT32 and dtype is not FLOAT64):
             return reference(first, *others, **params)
         for other in others:
-            if other.dtype is not dtype and other.dtype.kind != "i":
+            if other is not None and other.dtype is not dtype and other.dtype.kind != "i":
                 return reference(first, *others, **params)
         if worth is not None and not worth(first, *others, **params):
             return reference(first, *others, **params)

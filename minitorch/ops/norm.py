@@ -75,76 +75,66 @@ def standardized(input: Tensor, dims, eps) -> tuple[Tensor, Tensor]:
     return centred / std, std
 
 
-def gradient_of_input(grad, grad_mean, grad_var, input, weight, dims, eps):
+def gradients(grad, grad_mean, grad_var, input, mean, var, weight=None, *, dims, eps) -> tuple[Tensor, ...]:
+    """What `norm_backward` computes, in tensor operations."""
     xhat, std = standardized(input, dims, eps)
     h = grad if weight is None else grad * weight
     n = count(input.array.shape, dims)
     # The outputs mean and var have gradients too: d mean / dx = 1 / n, d var / dx = 2 (x - mean) / n.
     shift = h.mean(dims, keepdim=True) - grad_mean * std / n
     slope = (h * xhat).mean(dims, keepdim=True) - grad_var * std * std * (2 / n)
-    return (h - shift - xhat * slope) / std
+    gx = (h - shift - xhat * slope) / std
+    if weight is None:
+        return (gx,)
+    return gx, sum_to_size(grad * xhat, weight.array.shape), sum_to_size(grad, weight.array.shape)
 
 
-@op(
-    GENERAL,
-    dtype=SAME,
-    composite=lambda grad, grad_mean, grad_var, input, mean, var, weight=None, *, dims, eps: gradient_of_input(
-        grad, grad_mean, grad_var, input, weight, dims, eps
-    ),
-)
-def norm_backward_input(grad, grad_mean, grad_var, input, mean, var, weight=None, *, dims, eps):
-    """gx = (h - mean(h) - xhat mean(h xhat)) / sqrt(var + eps), h = g weight, and what came in through mean and var."""
+@op(GENERAL, dtype=SAME, composite=gradients)
+def norm_backward(grad, grad_mean, grad_var, input, mean, var, weight=None, *, dims, eps):
+    """gx = (h - mean(h) - xhat mean(h xhat)) / sqrt(var + eps), h = g weight, and what came in through mean and var;
+
+    and, if there is a weight, gweight = sum g xhat and gbias = sum g over what it is repeated along.
+    """
     n = np.array(count(input.shape, dims), input.dtype)
     std = np.sqrt(var + np.array(eps, input.dtype))
     xhat = (input - mean) / std
     h = grad if weight is None else grad * weight
     shift = mean_over(h, dims) - grad_mean * std / n
     slope = mean_over(h * xhat, dims) - grad_var * std * std * (2 / n)
-    xhat *= slope
     gx = h - shift
-    gx -= xhat
+    gx -= xhat * slope
     gx /= std
-    return gx
-
-
-@op(
-    GENERAL,
-    dtype=SAME,
-    composite=lambda grad, input, mean, var, *, dims, eps, size: sum_to_size(
-        grad * standardized(input, dims, eps)[0], size
-    ),
-)
-def norm_backward_weight(grad, input, mean, var, *, dims, eps, size):
-    """gweight = the sum of g xhat over all dimensions that the weight (of shape `size`) is repeated along."""
-    xhat = (input - mean) / np.sqrt(var + np.array(eps, input.dtype))
-    xhat *= grad
-    extra = input.ndim - len(size)
+    if weight is None:
+        return (gx,)
+    size, extra = weight.shape, input.ndim - weight.ndim
     repeated = tuple(d for d in range(input.ndim) if d < extra or size[d - extra] != input.shape[d])
-    return add_reduce(xhat, repeated, True).reshape(size)
+    xhat *= grad
+    return gx, add_reduce(xhat, repeated, True).reshape(size), add_reduce(grad, repeated, True).reshape(size)
 
 
 def declare(name: str, backward_name: str):
-    """One of the four norms, by its own name."""
-    return op(
-        GENERAL,
-        dtype=SAME,
-        vjp=dict(
-            input=lambda g, input, weight, z, dims, eps: norm_backward_input(
-                *g, input, z[1], z[2], weight, dims=dims, eps=eps
-            ),
-            weight=lambda g, input, z, dims, eps, size: norm_backward_weight(
-                g[0], input, z[1], z[2], dims=dims, eps=eps, size=size
-            ),
-            bias=lambda g: g[0],
-        ),
-        backward_name=backward_name,
-    )(renamed(normalized, name))
+    """One of the four norms, by its own name. There is a bias only where there is a weight."""
+
+    def backward(g, input, weight, z, dims, eps):
+        return norm_backward(*g, input, z[1], z[2], weight, dims=dims, eps=eps)
+
+    return op(GENERAL, dtype=SAME, vjp={("input", "weight", "bias"): backward}, backward_name=backward_name)(
+        renamed(normalized, name)
+    )
 
 
 BATCH = declare("batch_norm_train", "NativeBatchNormBackward0")
 INSTANCE = declare("instance_norm", "NativeBatchNormBackward0")
 LAYER = declare("layer_norm", "NativeLayerNormBackward0")
 GROUP = declare("group_norm", "NativeGroupNormBackward0")
+
+
+def apply(norm, input: Tensor, weight, bias, dims, eps) -> tuple[Tensor, Tensor, Tensor]:
+    """z, mean and var by one of the four."""
+    if weight is None and bias is not None:
+        z, mean, var = norm(input, None, None, dims=dims, eps=eps)
+        return z + bias, mean, var
+    return norm(input, weight, bias, dims=dims, eps=eps)
 
 
 @op(
@@ -251,7 +241,7 @@ def batch_norm(
         mean, var = [per_channel(t.detach(), len(shape)) for t in widened(running_mean, running_var)]
         return cast(batch_norm_eval(x, mean, var, w, b, eps=eps), dtype=input.array.dtype)
     dims = (0, *range(2, len(shape)))
-    z, mean, var = BATCH(x, w, b, dims=dims, eps=eps)
+    z, mean, var = apply(BATCH, x, w, b, dims, eps)
     if running_mean is not None:
         n = count(shape, dims)
         update_running(running_mean, mean.array, momentum)
@@ -287,7 +277,7 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     x, w, b = widened(input, weight, bias)
     dims = tuple(range(2, len(shape)))
-    z, mean, var = INSTANCE(x, per_channel(w, len(shape)), per_channel(b, len(shape)), dims=dims, eps=eps)
+    z, mean, var = apply(INSTANCE, x, per_channel(w, len(shape)), per_channel(b, len(shape)), dims, eps)
     n = count(shape, dims)
     if running_mean is not None:
         update_running(running_mean, mean_over(mean.array, (0,)), momentum)
@@ -327,7 +317,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5) -> Ten
     """Normalise over the last dimensions, which must be `normalized_shape`; weight and bias have that shape."""
     check_floats("layer_norm", input, weight, bias)
     dims = last_dims("layer_norm", input, normalized_shape, weight=weight, bias=bias)
-    z, _, _ = LAYER(*widened(input, weight, bias), dims=dims, eps=eps)
+    z, _, _ = apply(LAYER, *widened(input, weight, bias), dims, eps)
     return cast(z, dtype=input.array.dtype)
 
 
@@ -357,5 +347,5 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5) -> Tensor:
     x, w, b = widened(input, weight, bias)
     grouped = x.reshape(shape[0], num_groups, shape[1] // num_groups, *shape[2:])
     w, b = [t if t is None else t.reshape(num_groups, -1, *[1] * (len(shape) - 2)) for t in (w, b)]
-    z, _, _ = GROUP(grouped, w, b, dims=tuple(range(2, len(shape) + 1)), eps=eps)
+    z, _, _ = apply(GROUP, grouped, w, b, tuple(range(2, len(shape) + 1)), eps)
     return cast(z.reshape(shape), dtype=input.array.dtype)

@@ -19,35 +19,34 @@ from .half import widened
 from .norm import check_floats, last_dims, mean_over
 from .pad import constant_pad
 from .pool import avg_pool2d
+from .reduce import add_reduce, sum_to_size
 
 
-def gradient_of_rms(grad, input, weight, dims, eps):
+def gradients(grad, input, weight=None, *, dims, eps) -> tuple[Tensor, ...]:
+    """What `rms_norm_backward` computes, in tensor operations."""
     scale = ((input * input).mean(dims, keepdim=True) + eps).rsqrt()
     h, xhat = grad if weight is None else grad * weight, input * scale
-    return (h - xhat * (h * xhat).mean(dims, keepdim=True)) * scale
+    gx = (h - xhat * (h * xhat).mean(dims, keepdim=True)) * scale
+    return (gx,) if weight is None else (gx, sum_to_size(grad * xhat, weight.array.shape))
 
 
-@op(
-    GENERAL,
-    dtype=SAME,
-    composite=lambda grad, input, weight=None, *, dims, eps: gradient_of_rms(grad, input, weight, dims, eps),
-)
-def rms_norm_backward_input(grad, input, weight=None, *, dims, eps):
-    """gx = (h - xhat mean(h xhat)) / sqrt(mean(x^2) + eps), h = g weight, xhat = x / sqrt(mean(x^2) + eps)."""
+@op(GENERAL, dtype=SAME, composite=gradients)
+def rms_norm_backward(grad, input, weight=None, *, dims, eps):
+    """gx = (h - xhat mean(h xhat)) / sqrt(mean(x^2) + eps), h = g weight, xhat = x / sqrt(mean(x^2) + eps);
+
+    and, if there is a weight, gweight = the sum of g xhat over the first dimensions.
+    """
     scale = 1 / np.sqrt(mean_over(np.square(input), dims) + np.array(eps, input.dtype))
     h, xhat = grad if weight is None else grad * weight, input * scale
-    return (h - xhat * mean_over(h * xhat, dims)) * scale
+    gx = (h - xhat * mean_over(h * xhat, dims)) * scale
+    return (gx,) if weight is None else (gx, add_reduce(grad * xhat, tuple(range(dims[0]))))
 
 
-@op(
-    GENERAL,
-    dtype=SAME,
-    vjp=dict(
-        input=lambda g, input, weight, dims, eps: rms_norm_backward_input(g, input, weight, dims=dims, eps=eps),
-        weight=lambda g, input, dims, eps: g * root_mean_square_norm(input, dims=dims, eps=eps),
-    ),
-    backward_name="RmsNormBackward0",
-)
+def _backward(g, input, weight, dims, eps):
+    return rms_norm_backward(g, input, weight, dims=dims, eps=eps)
+
+
+@op(GENERAL, dtype=SAME, vjp={("input", "weight"): _backward}, backward_name="RmsNormBackward0")
 def root_mean_square_norm(input, weight=None, *, dims, eps):
     """z = x / sqrt(mean(x^2) + eps) * weight, the mean taken over `dims`."""
     z = input / np.sqrt(mean_over(np.square(input), dims) + np.array(eps, input.dtype))
