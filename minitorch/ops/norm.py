@@ -317,7 +317,8 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5) -> Ten
     """Normalise over the last dimensions, which must be `normalized_shape`; weight and bias have that shape."""
     check_floats("layer_norm", input, weight, bias)
     dims = last_dims("layer_norm", input, normalized_shape, weight=weight, bias=bias)
-    z, _, _ = apply(LAYER, *widened(input, weight, bias), dims, eps)
+    x, w, b = widened(input, weight, bias)
+    z, _, _ = apply(LAYER, x, w, b, dims, eps)
     return cast(z, dtype=input.array.dtype)
 
 
