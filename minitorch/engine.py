@@ -188,9 +188,10 @@ def _forward_call(node) -> str:
 def _leading_to(targets, roots) -> set:
     """The nodes on a path from the roots to a target: only these have to be visited."""
     order, seen, stack = [], set(), list(roots)
+    oldest = min([node.birth for node in targets], default=0)  # what is older leads to none of them
     while stack:
         node = stack.pop()
-        if node in seen:
+        if node in seen or node.birth < oldest:
             continue
         seen.add(node)
         order.append(node)

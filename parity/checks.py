@@ -5,6 +5,7 @@
 ``grad``      random cotangents pulled back, with and without ``create_graph``
 ``grad2``     the gradient of the gradient, also with respect to the cotangents (not in half precision)
 ``jvp``       random tangents pushed forward
+``vmap``      the call and its gradient over a batch, against a loop over the examples
 ``method``, ``inplace``, ``operator``    the other spellings of the same call
 ``out``       what ``out=`` does with tensors of the right and of another shape, layout and dtype (see outs.py)
 ``error``     the class of the exception, and that the inputs came out unchanged
@@ -22,6 +23,7 @@ import minitorch
 
 from . import calls
 from .accuracy import Accuracy, Truth
+from .batches import check_vmap
 from .bridge import ToMinitorch, Unsupported, tensors_in
 from .calls import Call
 from .harness import Difference, compare, to_array
@@ -241,6 +243,8 @@ def run_checks(
         yield "jvp", guarded(lambda: check_jvp(sample))
     if "out" in wanted and info.supports_out:
         yield "out", guarded(lambda: check_out(sample))
+    if "vmap" in wanted:
+        yield "vmap", guarded(lambda: check_vmap(sample))
     if not sample.args or not isinstance(sample.args[0], torch.Tensor):
         return
     for name, variant in {"method": info.method_variant, "operator": info.operator_variant}.items():

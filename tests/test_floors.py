@@ -10,11 +10,23 @@ import minitorch
 ROOT = Path(minitorch.__file__).parent
 
 FLOORS = [
-    {"shapes", "strided", "dtypes", "rounding", "generator", "draws", "rejection", "samplers", "printing", "devices"},
+    {
+        "shapes",
+        "strided",
+        "dtypes",
+        "rounding",
+        "generator",
+        "draws",
+        "rejection",
+        "samplers",
+        "printing",
+        "devices",
+        "trees",
+    },
     {"core"},
     {"ops"},
     {"engine"},
-    {"methods", "access", "kernels", "legacy", "random"},
+    {"methods", "access", "kernels", "legacy", "random", "batching"},
     {"autograd", "func", "linalg", "special", "io"},
     {"nn", "optim", "utils", "vision", "distributions"},
     {"__init__", "__main__", "cli", "info", "stubs", "viz", "models", "train"},

@@ -6,9 +6,11 @@ import numpy as np
 
 from ..core.node import Leaf
 from ..core.op import function
+from ..core.state import state
 from ..core.tensor import Tensor, node_of, wrap
 from ..engine import Walk
 from ..ops.join import stack
+from .tape import bare
 
 
 def _as_tuple(value) -> tuple:
@@ -36,7 +38,7 @@ def _roots(outputs, grads, create_graph: bool) -> list:
                 f"Mismatch in shape: grad_output[{i}] has a shape of torch.Size({list(g.array.shape)}) and output[{i}] "
                 f"has a shape of torch.Size({list(array.shape)})."
             )
-        roots.append((node, g if create_graph else g.detach()))
+        roots.append((node, g if create_graph else bare(g)))
     return roots
 
 
@@ -47,6 +49,11 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph: bool =
     so that the gradients can be differentiated again. inputs: only these get a `.grad`.
     RuntimeError for tensors that do not require grad, for non-scalars without a gradient, for a graph already freed.
     """
+    if state.transforms or state.levels:
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, please use functorch.grad or "
+            "functorch.vjp instead or call backward() outside of functorch transforms."
+        )
     tensors = _as_tuple(tensors)
     grads = (None,) * len(tensors) if grad_tensors is None else _as_tuple(grad_tensors)
     if inputs is not None and len(_as_tuple(inputs)) == 0:

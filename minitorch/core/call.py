@@ -4,7 +4,7 @@ This is the hottest code of the library: on small tensors it is most of the cost
 caller for operations with one input, one for two, one for views, and a general one; the first three hold the common
 case (float32 or float64, one type) in a straight line and leave everything else to the general one. All do the same:
 
-    1. let a watcher (forward mode, vmap, a profiler: `state.trace`) take the call, if there is one
+    1. let a watcher (forward mode, vmap, a profiler: `state.trace`) take the call, if there is one      levels.py
     2. convert the inputs by the op's dtype rule                         promote.py
     3. run the kernel that is selected now
     4. record a Node when grad mode is on and an input requires grad     node.py
@@ -16,6 +16,7 @@ import functools
 
 import numpy as np
 
+from .lifted import Lifted
 from .node import MultiNode, Node, Output
 from .promote import COMPARE, DIFFERENCE, FLOAT, KEEP, PROMOTE, SAME, SUM, round_to
 from .state import state, tick
@@ -73,7 +74,7 @@ def _unary_caller(op):
                 raise _as_runtime_error(op, (input,), error) from None
             if out.__class__ is not ndarray:
                 if out.__class__ is tuple:
-                    return _finish(op, (input,), params, out)
+                    return finish(op, (input,), params, out)
                 out = np.asarray(out)
         else:
             return run(op, (input,), params)
@@ -192,7 +193,7 @@ def _binary_caller(op):
             raise _as_runtime_error(op, (input, other), error) from None
         if out.__class__ is not ndarray:
             if out.__class__ is tuple:
-                return _finish(op, (input, other), params, out)
+                return finish(op, (input, other), params, out)
             out = np.asarray(out)
         z = new(Tensor)
         z.array = out
@@ -296,9 +297,7 @@ def run(op, inputs, params):
     """Any operation on any inputs: the general path of every caller."""
     if state.trace is not None:
         return state.trace(op, inputs, params)
-    missing = len(op.inputs) - len(inputs)
-    if missing > 0 or (missing < 0 and op.variadic is None):
-        inputs = _fill_optional(op, inputs, params)
+    inputs = complete(op, inputs, params)
     arrays, result = op.dtype(op, inputs)
     try:
         out = op.kernel(*arrays, **params)
@@ -306,11 +305,14 @@ def run(op, inputs, params):
         raise _as_runtime_error(op, inputs, error) from None
     if out.__class__ is not ndarray and out.__class__ is not tuple:
         out = np.asarray(out)
-    return _finish(op, inputs, params, round_to(out, result))
+    return finish(op, inputs, params, round_to(out, result))
 
 
-def _fill_optional(op, inputs, params) -> tuple:
-    """Inputs that were left out (None) or given by keyword, in order. TypeError when they do not fit."""
+def complete(op, inputs, params) -> tuple:
+    """The inputs in order, with those that were left out (None) or given by keyword. TypeError when they do not fit."""
+    missing = len(op.inputs) - len(inputs)
+    if missing == 0 or (missing < 0 and op.variadic is not None):
+        return inputs
     try:
         bound = op.signature.bind(*inputs, **params)
     except TypeError as error:
@@ -321,11 +323,12 @@ def _fill_optional(op, inputs, params) -> tuple:
     return bound.args
 
 
-def _finish(op, inputs, params, out):
-    """Tensors around the kernel's output, recorded where a gradient must flow."""
+def finish(op, inputs, params, out, nodes=None):
+    """Tensors around the kernel's output, recorded where a gradient must flow: to `nodes` (None: the inputs' own)."""
     if op.kind == "view":
         return (views_of if out.__class__ is tuple else view_of)(inputs[0], op, params, out)
-    nodes = tuple([node_of(x) if isinstance(x, Tensor) else None for x in inputs])
+    if nodes is None:
+        nodes = tuple([node_of(x) if isinstance(x, Tensor) else None for x in inputs])
     return _recorded(op, inputs, params, out, nodes, state.grad and nodes.count(None) < len(nodes))
 
 
@@ -333,7 +336,7 @@ def _recorded(op, inputs, params, out, nodes, recorded: bool):
     if out.__class__ is not ndarray:
         if out.__class__ is tuple:
             return _finish_several(op, inputs, params, out, nodes if recorded else None)
-        out = np.asarray(out)
+        out = _as_array(out)
     z = wrap(out)
     if recorded and out.dtype.kind not in "iub":
         mask, keep_z = op.keeps(tuple([node is not None for node in nodes]))
@@ -344,8 +347,12 @@ def _recorded(op, inputs, params, out, nodes, recorded: bool):
     return z
 
 
+def _as_array(out):
+    return out if isinstance(out, Lifted) else np.asarray(out)
+
+
 def _finish_several(op, inputs, params, outs, nodes):
-    tensors = tuple([wrap(np.asarray(out)) for out in outs])
+    tensors = tuple([wrap(_as_array(out)) for out in outs])
     if nodes is None:
         return tensors
     mask, keep_z = op.keeps(tuple([node is not None for node in nodes]))

@@ -15,6 +15,8 @@ import numpy as np
 from ..dtypes import can_cast, from_numpy_dtype
 from ..strided import address, is_dense
 from .call import wrap
+from .levels import highest, leaves
+from .lifted import Lifted
 from .node import Leaf, Node
 from .op import GENERAL, KEEP, LINEAR, op
 from .state import state
@@ -36,16 +38,18 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
     """Write `function(self, *args, **kwargs)` into `self`. RuntimeError where torch refuses; then nothing changed."""
     kwargs = kwargs or {}
     if state.trace is not None:
-        return _apply_traced(name, function, self, args, kwargs)
+        lift_written(name, self, args, kwargs)
     check_overlap(name, self.array, args)
-    if not state.grad:
+    lifted = isinstance(self.array, Lifted)
+    if not state.grad and not lifted:
         write(name, self, function(self, *args, **kwargs).array)
         return self
     node = node_of(self)
-    needs_grad = node is not None or _any_requires_grad(args, kwargs)
+    needs_grad = state.grad and (node is not None or _any_requires_grad(args, kwargs))
     if needs_grad:
         check_rewritable(self, node)
-        # The rules keep what self was before: a copy, since its memory is about to change.
+    if needs_grad or lifted:
+        # The rules keep what self was before (here or at a level below): a copy, since its memory is about to change.
         old = wrap(self.array.copy())
         old.node = node
     else:
@@ -61,18 +65,14 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
     return self
 
 
-def _apply_traced(name: str, function, self: Tensor, args, kwargs) -> Tensor:
-    """In-place while forward mode watches: the result's tangent becomes the tensor's."""
-    result = function(self, *args, **kwargs)
-    trace, state.trace = state.trace, None
-    try:
-        apply_in_place(name, lambda *_, **__: result, self, args, kwargs)
-    finally:
-        state.trace = trace
-    self.__dict__.pop("_tangent", None)
-    if "_tangent" in result.__dict__:
-        self.__dict__["_tangent"] = result.__dict__["_tangent"]
-    return self
+def lift_written(name: str, self: Tensor, args, kwargs) -> None:
+    """Lift `self` to the level of what is to be written into it. RuntimeError where a level cannot do that."""
+    source = highest(leaves((args, tuple(kwargs.values()))), {})
+    if source is None:
+        return
+    own = self.array.level.depth if isinstance(self.array, Lifted) else 0
+    for level in state.levels[own : source.depth]:
+        level.adopt(name, self)
 
 
 def _any_requires_grad(args, kwargs) -> bool:
@@ -122,7 +122,9 @@ def write(name: str, self: Tensor, values: np.ndarray) -> None:
         )
     if values.dtype != array.dtype:
         check_cast(values.dtype, array.dtype)
-    if values is not array:
+    if isinstance(array, Lifted):
+        array.assign(self, values)
+    elif values is not array:
         np.copyto(array, values, casting="unsafe")
     bump_version(self)
 
@@ -136,6 +138,8 @@ _READ_LATE = frozenset(["index_add_", "index_copy_", "index_put_", "scatter_", "
 def check_overlap(name: str, array: np.ndarray, sources=()) -> None:
     """RuntimeError when two elements to be written share one memory location (an expanded tensor), or when a source
     shares memory with `array` without being the same view of it."""
+    if isinstance(array, Lifted):
+        return  # checked where the memory is
     if not array.flags.c_contiguous and name not in _WRITE_ONLY:
         for size, stride in zip(array.shape, array.strides, strict=True):
             if stride == 0 and size > 1 and array.size:
@@ -146,7 +150,11 @@ def check_overlap(name: str, array: np.ndarray, sources=()) -> None:
                     "single memory location. Please clone() the tensor before performing the operation."
                 )
     for source in sources if name != "fill_" else ():
-        if isinstance(source, Tensor) and _overlaps(array, source.array, name in _READ_LATE):
+        if (
+            isinstance(source, Tensor)
+            and not isinstance(source.array, Lifted)
+            and _overlaps(array, source.array, name in _READ_LATE)
+        ):
             raise RuntimeError(
                 f"{name}(): unsupported operation: some elements of the input tensor and the written-to tensor refer "
                 "to a single memory location. Please clone() the tensor before performing the operation."

@@ -23,6 +23,7 @@ import inspect
 from collections.abc import Callable, Sequence
 
 from . import call
+from .lifted import Lifted
 from .node import MultiNode, Output
 from .promote import COMPARE, DIFFERENCE, FLOAT, KEEP, PROMOTE, SAME, SUM
 from .tensor import Tensor, node_of, wrap
@@ -200,7 +201,7 @@ def _checked(node, k: int):
 def _output(node, source, array, edits):
     if edits.stamp > node.birth:
         _modified(node, array, edits, "output")
-    z = wrap(array)
+    z = wrap(array.settled() if isinstance(array, Lifted) else array)
     if call.state.grad and array.dtype.kind not in "iub":
         z.node = source
     z.edits = edits

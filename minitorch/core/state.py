@@ -15,6 +15,9 @@ tick = itertools.count(1).__next__
 class _State(threading.local):
     grad = True  # record operations for the backward pass
     trace = None  # a function (op, inputs, params) -> outputs that every primitive call goes to, or None
+    profile = None  # the one among them that times the calls below all levels, or None
+    levels: tuple = ()  # the transformations that are open, innermost last (levels.py)
+    transforms = 0  # how many reverse modes of minitorch.func are running
     inference = False
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..dtypes import from_numpy_dtype
 from ..shapes import Size
+from .lifted import Lifted
 from .node import Leaf, no_leaf, register_accumulate_hook, register_gradient_hook, retain_gradient
 from .state import state, tick
 
@@ -136,7 +137,8 @@ class Tensor:
     @property
     def data(self):
         """The same memory without history; changes through it are not counted as edits of this tensor."""
-        return wrap(self.array)
+        array = self.array
+        return wrap(array.detached() if isinstance(array, Lifted) else array)
 
     @data.setter
     def data(self, value):
@@ -150,7 +152,8 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same memory, without history; in-place changes through either are seen by both."""
-        alias = wrap(self.array)
+        array = self.array
+        alias = wrap(array.detached() if isinstance(array, Lifted) else array)
         alias.edits = edits_of(self)
         return alias
 
@@ -168,6 +171,13 @@ class Tensor:
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set whether a leaf collects gradients. Returns self."""
+        if state.transforms:
+            raise RuntimeError(
+                "You are attempting to call Tensor.requires_grad_() (or perhaps using torch.autograd.functional.* APIs) "
+                "inside of a function being transformed by a functorch transform. This is unsupported, please attempt to "
+                "use the functorch transforms (e.g. grad, vjp, jacrev, jacfwd, hessian) or call requires_grad_() outside "
+                "of a function being transformed instead."
+            )
         set_requires_grad(self, requires_grad)
         return self
 
@@ -254,12 +264,11 @@ def _replay(tensor: Tensor, origin: Origin):
         refuse(origin, "has been modified inplace, itself, or its base or another view of its base")
     view = origin.root
     previous, state.grad = state.grad, True
-    trace, state.trace = state.trace, None
     try:
         for op, params in origin.steps():
             view = op(view, **params)
     finally:
-        state.grad, state.trace = previous, trace
+        state.grad = previous
     set_node(tensor, view.node)
     return view.node
 

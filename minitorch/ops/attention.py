@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 
+from ..core.lifted import numbers
 from ..core.op import function
 from ..core.tensor import Tensor, wrap
 from ..dtypes import bool as bool_
@@ -37,10 +38,9 @@ def attention_weights(scores: Tensor) -> Tensor:
     """softmax over the keys; a query that may look at no key gets weights 0, not nan."""
     if scores.array.shape[-1] == 0:
         return scores
-    none_left = np.isneginf(scores.array).all(axis=-1, keepdims=True)
-    if not none_left.any():
+    if not np.isneginf(numbers(scores.array)).all(axis=-1).any():
         return scores.softmax(-1)
-    blind = wrap(none_left)
+    blind = scores.detach().isneginf().all(-1, keepdim=True)
     return scores.masked_fill(blind, 0.0).softmax(-1).masked_fill(blind, 0.0)
 
 
@@ -152,7 +152,7 @@ def additive(mask: Tensor | None, name: str, dtype: np.dtype) -> Tensor | None:
     if mask is None or mask.dtype.is_floating_point:
         return mask
     demand(mask.dtype is bool_, f"only bool and floating types of {name} are supported, got {mask.dtype}")
-    return wrap(np.where(mask.array, -np.inf, 0.0).astype(dtype))
+    return wrap(np.zeros(mask.array.shape, dtype)).masked_fill(mask, -math.inf)
 
 
 def project_packed(query, key, value, weight, bias) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,6 +10,7 @@ import operator
 
 import numpy as np
 
+from ..core.levels import like
 from ..core.op import function
 from ..core.tensor import Tensor
 from ..devices import check_device
@@ -125,7 +126,7 @@ def empty_like(
     input, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None
 ) -> Tensor:
     """Uninitialised memory of the shape, type and memory order of `input`."""
-    return finished(_like("empty_like", input, dtype, device, memory_format), requires_grad)
+    return like(input, finished(_like("empty_like", input, dtype, device, memory_format), requires_grad))
 
 
 @function(torch="zeros_like")
@@ -136,7 +137,7 @@ def zeros_like(
     """Zeros of the shape, type and memory order of `input`."""
     array = _like("zeros_like", input, dtype, device, memory_format)
     array[...] = 0
-    return deliver("zeros_like", array, out, requires_grad)
+    return like(input, deliver("zeros_like", array, out, requires_grad))
 
 
 @function(torch="ones_like")
@@ -147,7 +148,7 @@ def ones_like(
     """Ones of the shape, type and memory order of `input`."""
     array = _like("ones_like", input, dtype, device, memory_format)
     array[...] = 1
-    return deliver("ones_like", array, out, requires_grad)
+    return like(input, deliver("ones_like", array, out, requires_grad))
 
 
 @function(torch="full_like")
@@ -158,7 +159,7 @@ def full_like(
     """`fill_value` everywhere, in the shape, type and memory order of `input`."""
     array = _like("full_like", input, dtype, device, memory_format)
     array[...] = _filled("full_like", (), fill_value, array.dtype)
-    return finished(array, requires_grad)
+    return like(input, finished(array, requires_grad))
 
 
 @function(torch="Tensor.new_empty")
@@ -166,7 +167,7 @@ def new_empty(
     self, *sizes, size=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
 ) -> Tensor:
     """Uninitialised memory of the type of this tensor."""
-    return create("new_empty", np.empty, sizes, size, None, dtype or self.dtype, device, requires_grad)
+    return like(self, create("new_empty", np.empty, sizes, size, None, dtype or self.dtype, device, requires_grad))
 
 
 @function(torch="Tensor.new_zeros")
@@ -174,7 +175,7 @@ def new_zeros(
     self, *sizes, size=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
 ) -> Tensor:
     """Zeros of the type of this tensor."""
-    return create("new_zeros", np.zeros, sizes, size, None, dtype or self.dtype, device, requires_grad)
+    return like(self, create("new_zeros", np.zeros, sizes, size, None, dtype or self.dtype, device, requires_grad))
 
 
 @function(torch="Tensor.new_ones")
@@ -182,7 +183,7 @@ def new_ones(
     self, *sizes, size=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
 ) -> Tensor:
     """Ones of the type of this tensor."""
-    return create("new_ones", np.ones, sizes, size, None, dtype or self.dtype, device, requires_grad)
+    return like(self, create("new_ones", np.ones, sizes, size, None, dtype or self.dtype, device, requires_grad))
 
 
 @function(torch="Tensor.new_full")
@@ -190,7 +191,7 @@ def new_full(
     self, size, fill_value, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
 ) -> Tensor:
     """`fill_value` everywhere, of the type of this tensor."""
-    return full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+    return like(self, full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad))
 
 
 @function(torch="Tensor.new_empty_strided")

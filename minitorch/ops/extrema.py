@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core import results
+from ..core.lifted import numbers
 from ..core.op import GENERAL, SAME, function, op
 from ..core.tensor import Tensor
 from ..shapes import normalize_dim
@@ -84,7 +85,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False):
 
 
 def shared_evenly(g, input, z):
-    hit = isnan(input) if np.isnan(z.array).any() else input == z
+    hit = isnan(input) if np.isnan(numbers(z.array)).any() else input == z
     size = input.array.shape
     return spread(g / sum_all(hit), size=size, dim=tuple(range(len(size))), keepdim=False).masked_fill(~hit, 0)
 

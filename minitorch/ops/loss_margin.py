@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.lifted import numbers
 from ..core.op import function
 from ..core.tensor import Tensor, wrap
 from .comparison import minimum, where
@@ -113,7 +114,8 @@ def multi_margin_loss(
         raise RuntimeError(
             f"multi_margin_loss(): inconsistent weight size, expected {classes} but got {list(weight.shape)}"
         )
-    if ((y.array < 0) | (y.array >= classes)).any():
+    labels = numbers(y.array)
+    if ((labels < 0) | (labels >= classes)).any():
         raise RuntimeError(f"multi_margin_loss(): target out of range for {classes} classes")
     column = y.reshape(-1, 1)
     short = _positive(margin - pick(x, column, dim=1, keepdim=True) + x)
@@ -135,7 +137,8 @@ def multilabel_margin_loss(
     reduction = reduction_of(reduction, size_average, reduce)
     x, y = _by_sample("multilabel_margin_loss", input, target, 2)
     classes = x.array.shape[1]
-    if ((y.array < -1) | (y.array >= classes)).any():
+    labels = numbers(y.array)
+    if ((labels < -1) | (labels >= classes)).any():
         raise RuntimeError(f"multilabel_margin_loss(): target out of range for {classes} classes")
     given = np.logical_and.accumulate(y.array >= 0, 1)
     index = np.where(given, y.array, 0)

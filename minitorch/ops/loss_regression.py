@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from ..core.lifted import numbers
 from ..core.op import GENERAL, PROMOTE, function, op
 from ..core.tensor import Tensor
 from ..shapes import broadcast_shapes
@@ -203,7 +204,7 @@ def gaussian_nll_loss(
         if var < 0:
             raise ValueError("var has negative entry/entries")
         var = (input * 0 + var).detach()
-    elif (var.array < 0).any():
+    elif (numbers(var.array) < 0).any():
         raise ValueError("var has negative entry/entries")
     shape = input.array.shape
     if var.array.shape != shape:

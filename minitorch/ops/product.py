@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.lifted import numbers
 from ..core.op import GENERAL, LINEAR, SAME, SUM, function, op
 from ..core.tensor import Tensor, wrap
 from ..dtypes import as_numpy_dtype
@@ -66,7 +67,7 @@ def _cumprod_gradient(g, input, z, dim, reverse):
     """sum over k >= i of g_k times the product of x_0 .. x_k without x_i."""
     if not input.array.ndim:
         return g
-    if input.array.all():
+    if numbers(input.array).all():
         return cumsum_dim(g * z, dim=dim, reverse=not reverse) / input
     # s_i = g_i + x_{i+1} s_{i+1} gathers what follows x_i.
     following = recurrence(g, shift(input, dim=dim, reverse=not reverse), dim=dim, reverse=not reverse)
@@ -109,13 +110,13 @@ def _prod_gradient(g, input, z, dim, keepdim):
     if not size:
         return g
     g = spread(g, size=size, dim=(dim,), keepdim=keepdim)
-    if input.array.all():
+    if numbers(input.array).all():
         return g * spread(z, size=size, dim=(dim,), keepdim=keepdim) / input
     return g * _without_each(input, dim)
 
 
 def _prod_all_gradient(g, input, z):
-    if input.array.all():
+    if numbers(input.array).all():
         return g * z / input
     return g * _without_each(input.reshape(-1), 0).reshape(input.array.shape)
 

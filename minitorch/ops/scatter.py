@@ -16,13 +16,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core.inplace import write_view
+from ..core.lifted import numbers
 from ..core.op import GENERAL, KEEP, LINEAR, function, op
 from ..core.promote import number
 from ..core.tensor import Tensor, wrap
 from ..shapes import as_int, broadcast_shapes, contiguous_strides, normalize_dim
+from .comparison import eq
+from .convert import cast
 from .index import add_rows, put_at, take_at, zero_of, zeros_like
 from .part import ALL, diagonal_view, select_view, slice_view
-from .shape import expand, reshape
+from .shape import expand, reshape, unsqueeze
 
 
 def _flat_places(shape, index: np.ndarray, dim: int) -> np.ndarray:
@@ -219,7 +222,7 @@ def _vector(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, 
 
 def _check_bounds(index: Tensor, n: int, negative: bool = False) -> None:
     low = -n if negative else 0
-    array = index.array
+    array = numbers(index.array)
     if array.size and (array.min() < low or array.max() >= n):
         raise IndexError(f"index out of range in self: {array.min()} to {array.max()} for a dimension of size {n}")
 
@@ -303,7 +306,8 @@ def _check_flat(input: Tensor, index: Tensor) -> None:
     n = input.array.size
     if index.array.size and not n:
         raise IndexError("take(): tried to take from an empty tensor")
-    wrong = index.array[(index.array < -n) | (index.array >= n)]
+    places = numbers(index.array)
+    wrong = places[(places < -n) | (places >= n)]
     if wrong.size:
         raise IndexError(f"out of range: tried to access index {wrong.flat[0]} on a tensor of {n} elements.")
 
@@ -387,7 +391,7 @@ def argwhere(input: Tensor) -> Tensor:
 @function(torch="nn.functional.one_hot")
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """z[..., k] = 1 where k is the input, 0 elsewhere: (...) to (..., classes), int64. RuntimeError out of range."""
-    array = input.array
+    array = numbers(input.array)
     if array.dtype != np.int64:
         raise RuntimeError(f"one_hot is only applicable to index tensor of type LongTensor, not {input.dtype}.")
     if not array.size:
@@ -401,7 +405,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
         raise RuntimeError("num_classes should be positive")
     elif array.max() >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    return wrap((array[..., None] == np.arange(num_classes)).astype(np.int64))
+    return cast(eq(unsqueeze(input, -1), wrap(np.arange(num_classes))), dtype=np.dtype(np.int64))
 
 
 @function(torch="unravel_index")

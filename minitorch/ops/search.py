@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.lifted import numbers
 from ..core.op import GENERAL, KEEP, SAME, function, op
 from ..core.promote import result_dtype
 from ..core.tensor import Tensor, wrap
@@ -184,7 +185,8 @@ def searchsorted(
             )
         if sorter.array.dtype != np.int64:
             raise RuntimeError(f"{name}(): sorter must be a tensor of long dtype but got dtype {sorter.dtype}")
-        if sorter.array.size and not (0 <= sorter.array.min() and sorter.array.max() < lines[-1]):
+        order = numbers(sorter.array)
+        if order.size and not (0 <= order.min() and order.max() < lines[-1]):
             raise RuntimeError(f"{name}(): sorter index out of range")
     return place_in_order(sorted_sequence, values, sorter, right=right, out_int32=out_int32)
 

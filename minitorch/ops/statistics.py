@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from ..core.lifted import numbers
 from ..core.op import GENERAL, KEEP, SAME, function, op
 from ..core.tensor import Tensor, wrap
 from ..dtypes import get_default_dtype
@@ -31,7 +32,7 @@ def _checked_weights(name: str, weights: Tensor | None, observations: int, float
             f"cov(): expected {name} to have the same numel as there are observations in the input but got "
             f"{weights.array.size} != {observations}"
         )
-    if (weights.array < 0).any():
+    if (numbers(weights.array) < 0).any():
         raise RuntimeError(f"cov(): {name} cannot be negative")
 
 
@@ -189,8 +190,9 @@ def _quantile(name, input: Tensor, q, dim, keepdim: bool, interpolation: str, sk
             raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor, got {q.dtype}")
     else:
         q = wrap(np.array(q, array.dtype))
-    if not ((q.array >= 0) & (q.array <= 1)).all():
-        raise RuntimeError(f"{name}() q values must be in the range [0, 1], got {q.array.tolist()}")
+    ranks = numbers(q.array)
+    if not ((ranks >= 0) & (ranks <= 1)).all():
+        raise RuntimeError(f"{name}() q values must be in the range [0, 1], got {ranks.tolist()}")
     kept = [1] * array.ndim
     if dim is None:
         lines = input.reshape(-1)

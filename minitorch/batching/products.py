@@ -1,0 +1,295 @@
+"""Batching rules of reductions over everything, matrix products, convolution, pooling, normalisation and losses."""
+
+from __future__ import annotations
+
+from math import prod
+
+from ..core.tensor import Tensor
+from ..ops.arithmetic import mul
+from ..ops.conv import FAMILY
+from ..ops.extrema import amax_dims, amin_dims
+from ..ops.loss import nll_loss, nll_loss_backward
+from ..ops.matmul import linear_layer, matmul
+from ..ops.permute import permute_dims, transpose_matrix
+from ..ops.product import prod_dim
+from ..ops.reduce import mean_dims, sum_dims
+from ..ops.shape import expand, insert_dim, reshape, squeeze_dims
+from .rules import RULES, Batch, batches, moved, with_rank
+
+# All elements of the example: over all dimensions but the first.
+
+
+def _over_all(name: str, reduce) -> None:
+    def rule(batch: Batch):
+        return reduce(batch.whole(), dim=tuple(range(1, batch.rank() + 1)), keepdim=False)
+
+    RULES[name] = rule
+
+
+for _name, _reduce in (("sum_all", sum_dims), ("mean_all", mean_dims), ("max_all", amax_dims), ("min_all", amin_dims)):
+    _over_all(_name, _reduce)
+
+
+def _flat(batch: Batch) -> Tensor:
+    return reshape(batch.whole(), (batch.size, prod(batch.shape())))
+
+
+@batches("prod_all")
+def product_of_all(batch: Batch):
+    return prod_dim(_flat(batch), dim=1, keepdim=False)
+
+
+# Matrix products. One matrix for all examples stays one: the product is of a tall matrix with it.
+
+
+@batches("matmul")
+def products(batch: Batch):
+    if not batch.mapped[1] and batch.rank(1) == 2:
+        return matmul(*batch.values)
+    return matmul(*batch.aligned(max(batch.rank(0), batch.rank(1))))
+
+
+@batches("mm")
+def matrix_products(batch: Batch):
+    return matmul(*batch.values)
+
+
+@batches("mv")
+def matrix_vector_products(batch: Batch):
+    matrix, vector = batch.values
+    if not batch.mapped[0]:
+        return matmul(vector, transpose_matrix(matrix))
+    column = insert_dim(vector, dim=vector.array.ndim)
+    return squeeze_dims(matmul(matrix, column), dims=(2,))
+
+
+@batches("dot")
+def dot_products(batch: Batch):
+    return sum_dims(mul(*batch.values), dim=(1,), keepdim=False)
+
+
+@batches("linear_layer")
+def layers(batch: Batch):
+    x, weight, bias = batch.values
+    if not batch.mapped[1] and (bias is None or not batch.mapped[2]):
+        return linear_layer(x, weight, bias)
+    rank = max(batch.rank(0), 2)
+    if batch.mapped[0]:
+        x = reshape(x, (batch.size, 1, *batch.shape(0))) if batch.rank(0) == 1 else x
+    else:
+        x = with_rank(insert_dim(x, dim=0), rank)
+    if batch.mapped[1]:
+        transposed = with_rank(permute_dims(weight, dims=(0, 2, 1)), rank)
+    else:
+        transposed = transpose_matrix(weight)
+    z = matmul(x, transposed)
+    if batch.rank(0) == 1:
+        z = squeeze_dims(z, dims=(1,))
+    if bias is None:
+        return z
+    return z + (with_rank(bias, batch.rank(0)) if batch.mapped[2] else bias)
+
+
+@batches("add_product")
+def added_products(batch: Batch):
+    beta, alpha = batch.params["beta"], batch.params["alpha"]
+    rank = max([x.array.ndim for x in batch.examples])
+    start, a, b = batch.aligned(rank)
+    z = matmul(a, b)
+    z = z * alpha if alpha != 1 else z
+    shape = z.array.shape
+    if beta == 0:
+        return z
+    return expand(start, shape) * beta + z if beta != 1 else start + z
+
+
+# Images: the examples are more images of one batch, or, where each has a weight of its own, more groups of channels.
+
+
+def images(x: Tensor) -> Tensor:
+    """(B, N, ...) to (B * N, ...)"""
+    shape = x.array.shape
+    return reshape(x, (shape[0] * shape[1], *shape[2:]))
+
+
+def examples(x: Tensor, size: int) -> Tensor:
+    """(B * N, ...) to (B, N, ...)"""
+    shape = x.array.shape
+    return reshape(x, (size, shape[0] // size if size else 0, *shape[1:]))
+
+
+def beside(x: Tensor) -> Tensor:
+    """(B, N, C, ...) to (N, B * C, ...): the channels of all examples side by side"""
+    size, n, channels, *rest = x.array.shape
+    order = (1, 0, *range(2, x.array.ndim))
+    return reshape(permute_dims(x, dims=order), (n, size * channels, *rest))
+
+
+def apart(x: Tensor, size: int) -> Tensor:
+    """(N, B * C, ...) to (B, N, C, ...)"""
+    n, channels, *rest = x.array.shape
+    x = reshape(x, (n, size, channels // size, *rest))
+    return permute_dims(x, dims=(1, 0, *range(2, x.array.ndim)))
+
+
+def _of_each(batch: Batch) -> int:
+    return batch.params["groups"] * batch.size
+
+
+def _convolution(n: int) -> None:
+    conv, conv_input, conv_weight = FAMILY[n]
+
+    def forward(batch: Batch):
+        x, weight = batch.values
+        if not batch.size:
+            return None
+        if not batch.mapped[1]:
+            return examples(conv(images(x), weight, **batch.params), batch.size)
+        params = {**batch.params, "groups": _of_each(batch)}
+        return apart(conv(beside(batch.whole(0)), images(weight), **params), batch.size)
+
+    def of_input(batch: Batch):
+        g, weight = batch.values
+        size = batch.params["size"]
+        if not batch.size:
+            return None
+        if not batch.mapped[1]:
+            params = {**batch.params, "size": (batch.size * size[0], *size[1:])}
+            return examples(conv_input(images(g), weight, **params), batch.size)
+        params = {**batch.params, "size": (size[0], batch.size * size[1], *size[2:]), "groups": _of_each(batch)}
+        return apart(conv_input(beside(batch.whole(0)), images(weight), **params), batch.size)
+
+    def of_weight(batch: Batch):
+        size = batch.params["size"]
+        if not batch.size:
+            return None
+        params = {**batch.params, "size": (batch.size * size[0], *size[1:]), "groups": _of_each(batch)}
+        return examples(conv_weight(beside(batch.whole(0)), beside(batch.whole(1)), **params), batch.size)
+
+    RULES[f"conv{n}d"], RULES[f"conv{n}d_input"], RULES[f"conv{n}d_weight"] = forward, of_input, of_weight
+
+
+for _n in (1, 2, 3):
+    _convolution(_n)
+
+
+@batches("im2col", "col2im")
+def patches(batch: Batch):
+    return examples(batch.call(images(batch.whole())), batch.size) if batch.size else None
+
+
+@batches(
+    "max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool2d", "avg_pool3d", "avg_pool2d_backward",
+    "avg_pool3d_backward", "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d_with_indices",
+)  # fmt: skip
+def pooled(batch: Batch):
+    """Planes of any number: the kernels take (N, C, ...) and (C, ...)."""
+    x = batch.whole()
+    n = len(batch.params["output_size"]) if "output_size" in batch.params else len(batch.params["kernel_size"])
+    params = {}
+    if batch.rank() == n + 1:
+        if "size" in batch.params:
+            params["size"] = (batch.size, *batch.params["size"])
+        return batch.call(x, **params)
+    if not batch.size:
+        return None
+    if "size" in batch.params:
+        size = batch.params["size"]
+        params["size"] = (batch.size * size[0], *size[1:])
+    out = batch.call(images(x), **params)
+    return tuple([examples(z, batch.size) for z in out]) if isinstance(out, tuple) else examples(out, batch.size)
+
+
+# Normalisation: weights broadcast from the right, as in the declaration.
+
+
+@batches(
+    "batch_norm_train", "instance_norm", "layer_norm", "group_norm", "root_mean_square_norm", "norm_backward_input",
+    "rms_norm_backward_input",
+)  # fmt: skip
+def normalised(batch: Batch):
+    rank = max([x.array.ndim for x in batch.examples if isinstance(x, Tensor)])
+    inputs = batch.aligned(rank)
+    i = batch.op.inputs.index("input")
+    inputs[i] = batch.whole(i)
+    if not batch.mapped[0]:
+        inputs[0] = batch.whole(0)
+    return batch.call(*inputs, dims=moved(batch.params["dims"]))
+
+
+@batches("norm_backward_weight")
+def normalised_weight(batch: Batch):
+    size = batch.params["size"]
+    rank = batch.rank(1)
+    inputs = [batch.whole(0), batch.whole(1), *batch.aligned(rank)[2:]]
+    shape = (batch.size, *(1,) * (rank - len(size)), *size)
+    out = batch.call(*inputs, dims=moved(batch.params["dims"]), size=shape)
+    return reshape(out, (batch.size, *size))
+
+
+# Losses: each element's own, then their mean or sum over the example.
+
+
+@batches("mse", "smooth_l1", "huber", "bce", "bce_with_logits", "soft_margin")
+def losses(batch: Batch):
+    reduction = batch.params["reduction"]
+    rank = max([x.array.ndim for x in batch.examples if isinstance(x, Tensor)])
+    z = batch.call(*batch.aligned(rank), reduction="none")
+    if reduction == "none":
+        return z
+    over = tuple(range(1, z.array.ndim))
+    return (sum_dims if reduction == "sum" else mean_dims)(z, dim=over, keepdim=False)
+
+
+def _class_weights(batch: Batch, i: int):
+    """Whether the rules below know what to do: weights of classes are the same for all examples, or there are none."""
+    return not batch.mapped[i] and batch.size
+
+
+def _totals(batch: Batch, targets: Tensor, weight, ignored: int, like: Tensor) -> Tensor:
+    """What the mean of each example's losses is divided by: the sum of the weights of its targets."""
+    counts = (targets != ignored).to(like.dtype)
+    if weight is not None:
+        counts = counts * weight[targets.clamp(0, len(weight) - 1)]
+    return counts.sum(tuple(range(1, counts.array.ndim))) if counts.array.ndim > 1 else counts
+
+
+@batches("nll_loss")
+def class_losses(batch: Batch):
+    if not _class_weights(batch, 2):
+        return None
+    x, targets, weight = batch.whole(0), batch.whole(1), batch.values[2]
+    reduction, ignored = batch.params["reduction"], batch.params["ignore_index"]
+    single = batch.rank(0) == 1
+    z = nll_loss(
+        x if single else images(x), targets if single else images(targets), weight, ignore_index=ignored,
+        reduction="none",
+    )  # fmt: skip
+    z = z if single else examples(z, batch.size)
+    if reduction == "none":
+        return z
+    total = z if single else z.sum(tuple(range(1, z.array.ndim)))
+    return total if reduction == "sum" else total / _totals(batch, targets, weight, ignored, x)
+
+
+@batches("nll_loss_backward")
+def class_loss_gradients(batch: Batch):
+    if not _class_weights(batch, 2):
+        return None
+    g, targets, weight = batch.whole(0), batch.whole(1), batch.values[2]
+    size, reduction, ignored = batch.params["size"], batch.params["reduction"], batch.params["ignore_index"]
+    if reduction == "mean":
+        if weight is not None:
+            return None
+        g = g / _totals(batch, targets, weight, ignored, g)
+    if reduction != "none":
+        shape = targets.array.shape
+        g = expand(reshape(g, (batch.size, *(1,) * (len(shape) - 1))), shape)
+    single = len(size) == 1
+    out = nll_loss_backward(
+        g if single else images(g), targets if single else images(targets), weight,
+        size=(batch.size, *size) if single else (batch.size * size[0], *size[1:]), ignore_index=ignored,
+        reduction="none",
+    )  # fmt: skip
+    return out if single else examples(out, batch.size)
