@@ -57,7 +57,21 @@ float, int = float32, int32
 
 
 _SUBMODULES = frozenset(
-    ["cli", "func", "io", "kernels", "linalg", "models", "nn", "optim", "special", "utils", "vision", "viz"]
+    [
+        "cli",
+        "distributions",
+        "func",
+        "io",
+        "kernels",
+        "linalg",
+        "models",
+        "nn",
+        "optim",
+        "special",
+        "utils",
+        "vision",
+        "viz",
+    ]
 )
 
 

@@ -9,6 +9,7 @@ from ..core.promote import check_tensor, result_dtype
 from ..core.tensor import Tensor
 from ..dtypes import FLOATING, finfo
 from .arithmetic import zeros_as
+from .comparison import where
 from .convert import to_dtype
 
 
@@ -58,7 +59,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(input=lambda g, input, min, max: g * _inside(input, min, max)),
+    vjp=dict(input=lambda g, input, min, max: where(_inside(input, min, max), g, 0.0)),
     backward_name="ClampBackward1",
 )
 def clamp_between(input, *, min, max):
@@ -72,7 +73,7 @@ def clamp_between(input, *, min, max):
 
 
 def _inside(input: Tensor, min, max) -> Tensor:
-    """1 where the input is between the bounds (the bounds included), 0 elsewhere."""
+    """Where the input is between the bounds (the bounds included)."""
     if min is None:
         return input <= max
     return input >= min if max is None else (input >= min) & (input <= max)
@@ -83,9 +84,9 @@ def _inside(input: Tensor, min, max) -> Tensor:
     numbers=("min", "max"),
     dtype=PROMOTE,
     vjp=dict(
-        input=lambda g, input, min, max: g * ((input >= min) & (input <= max)),
-        min=lambda g, input, min, max: g * ((input < min) & (min < max)),
-        max=lambda g, input, min, max: g * ((input > max) | (max < min)),
+        input=lambda g, input, min, max: where((input >= min) & (input <= max), g, 0.0),
+        min=lambda g, input, min, max: where((input < min) & (min < max), g, 0.0),
+        max=lambda g, input, min, max: where((input > max) | (max < min), g, 0.0),
     ),
     backward_name="ClampBackward0",
 )
@@ -97,7 +98,10 @@ def clamp_tensors(input, min, max):
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(input=lambda g, input, min: g * (input >= min), min=lambda g, input, min: g * (input < min)),
+    vjp=dict(
+        input=lambda g, input, min: where(input >= min, g, 0.0),
+        min=lambda g, input, min: where(input < min, g, 0.0),
+    ),
     backward_name="ClampMinBackward0",
 )
 def clamp_from_below(input, min):
@@ -108,7 +112,10 @@ def clamp_from_below(input, min):
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(input=lambda g, input, max: g * (input <= max), max=lambda g, input, max: g * (input > max)),
+    vjp=dict(
+        input=lambda g, input, max: where(input <= max, g, 0.0),
+        max=lambda g, input, max: where(input > max, g, 0.0),
+    ),
     backward_name="ClampMaxBackward0",
 )
 def clamp_from_above(input, max):
