@@ -48,14 +48,14 @@ class _Bounded(Constraint):
 
 
 class _Lower(_Bounded):
-    _bounds = ("lower_bound",)
+    _bounds: tuple[str, ...] = ("lower_bound",)
 
     def __init__(self, lower_bound):
         self.lower_bound = lower_bound
 
 
 class _Upper(_Bounded):
-    _bounds = ("upper_bound",)
+    _bounds: tuple[str, ...] = ("upper_bound",)
 
     def __init__(self, upper_bound):
         self.upper_bound = upper_bound

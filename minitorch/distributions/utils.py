@@ -78,9 +78,9 @@ class Odds:
         """Keep whichever is given; returns it, and `others`, broadcast. ValueError unless exactly one is given."""
         check_exactly_one(probs, logits)
         name, value = ("probs", probs) if probs is not None else ("logits", logits)
-        *others, value = broadcast_all(*others, value)
-        self.__dict__[name], self._given = value, name
-        return (value, *others)
+        values = broadcast_all(value, *others)
+        self.__dict__[name], self._given = values[0], name
+        return values
 
     @lazy_property
     def logits(self) -> Tensor:
