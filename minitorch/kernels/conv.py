@@ -1,17 +1,28 @@
-"""conv2d and its two gradients in Numba: from torch's arguments to the tables that the compiled loops run on.
+"""Convolution and its two gradients in Numba, in one, two and three dimensions: which kernel runs, and on what tables.
 
-All three are correlations. Forward, output pixel (i, j) sees the input pixels (i * stride - padding + kh * dilation, ..).
-For the input's gradient the roles change: input pixel h received from output pixels i with
+All three are correlations. Forward, output position i sees the input positions i * stride - padding + k * dilation.
+For the input's gradient the roles change: input position h received from output positions i with
 
-    h = i * stride - padding + kh * dilation
+    h = i * stride - padding + k * dilation
 
-so h = i' * stride + (a - padding) sees, for each phase a of the stride, a few of the taps at stride 1: one
-correlation of the output's gradient with these taps, per phase, stored into every stride-th pixel.
+so h = i' * stride + a sees, for each phase a of the stride, a few of the taps at stride 1: one correlation of the
+output's gradient with these taps per phase, stored into every stride-th place. Fewer dimensions than three
+are three of which the first have size 1.
+
+    depthwise.py     one channel in, one out                 correlate.py   few output channels: pixels in the lanes
+    winograd.py      3 x 3 at stride 1, enough tiles         channels.py    all others: channels in the lanes
 """
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
 from . import threads
+from .channels import correlate_channels, layout, pack_weight, sum_weight, unpack_weight
 from .correlate import correlate, correlate_input, correlate_weight, pack_rows, pack_taps
 from .geometry import grid, plan
 from .jit import plain
@@ -23,7 +34,47 @@ from .winograd_weight import sum_products, transform_filters_back
 PARTIAL_SUMS = 2**20  # elements that the partial sums of a weight's gradient may have, if one is not larger already
 TILES = 448  # whose products are summed in one go: the sum over the lanes at the end of each then costs little
 
-__all__ = ["conv2d", "conv2d_input", "conv2d_weight"]
+__all__ = ["conv", "conv_input", "conv_weight"]
+
+
+class Problem(NamedTuple):
+    """One convolution in three dimensions. inputs, outputs: channels per group."""
+
+    batch: int
+    groups: int
+    inputs: int
+    outputs: int
+    size: tuple[int, int, int]
+    kernel: tuple[int, int, int]
+    out_size: tuple[int, int, int]
+    stride: tuple[int, int, int]
+    padding: tuple[int, int, int]
+    dilation: tuple[int, int, int]
+    lanes: int
+    itemsize: int
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds."""
+        return self.batch * self.groups * self.outputs * prod(self.out_size) * self.inputs * prod(self.kernel)
+
+    @property
+    def planar(self) -> bool:
+        """Whether the first of the three dimensions is none."""
+        return self.size[0] == self.kernel[0] == self.out_size[0] == 1 and self.padding[0] == 0
+
+
+def lift(values, filler: int) -> tuple:
+    return (filler,) * (3 - len(values)) + tuple(values)
+
+
+def problem(input_shape, weight_shape, out_size, stride, padding, dilation, groups, itemsize) -> Problem:
+    batch, _, *size = input_shape
+    outputs, inputs, *kernel = weight_shape
+    return Problem(
+        batch, groups, inputs, outputs // groups, lift(size, 1), lift(kernel, 1), lift(out_size, 1), lift(stride, 1),
+        lift(padding, 0), lift(dilation, 1), BITS // (8 * itemsize), itemsize,
+    )  # fmt: skip
 
 
 def window(size: int, padding: int, dilation: int, stride: int, kernel: int) -> int:
@@ -31,34 +82,176 @@ def window(size: int, padding: int, dilation: int, stride: int, kernel: int) -> 
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def plan_forward(input_shape, weight_shape, out_size, stride, padding, dilation, groups, itemsize):
-    """The tables of a convolution: output pixel (0, 0) sees the pixels -padding + k * dilation."""
-    outputs, inputs, *kernel = weight_shape
-    taps = [tuple(range(-p, k * d - p, d)) for k, d, p in zip(kernel, dilation, padding, strict=True)]
-    channels = (input_shape[0], groups, inputs, outputs // groups)
-    return plan(*taps, tuple(stride), channels, input_shape[2:], out_size, BITS // (8 * itemsize), itemsize)
+# Which kernel.
 
 
-def gradient_places(p, grad):
+def worth_winograd(p: Problem, tiles: int) -> bool:
+    """Whether the matrix products, inputs times outputs, are large enough to pay for the transforms."""
+    fits = p.planar and p.kernel == (1, 3, 3) and p.stride == (1, 1, 1) and p.dilation == (1, 1, 1)
+    return fits and min(p.inputs, p.outputs) >= 16 and p.inputs * p.outputs >= 512 and tiles >= WINOGRAD_TILES
+
+
+WINOGRAD_TILES = 0
+
+
+def tiles_of(batch: int, size) -> int:
+    return batch * -(-size[1] // 2) * -(-size[2] // 2)
+
+
+def pixels_in_lanes(p: Problem, channels: int) -> bool:
+    """Whether too few of the lanes would hold one of the result's `channels`."""
+    return p.planar and channels < PIXELS_BELOW
+
+
+PIXELS_BELOW = 12
+
+
+# Channels in the lanes.
+
+
+def pack_panels(p: Problem, weight, channels, steps, places, pitches):
+    """The weight in panels of the register tile, see pack_weight; channels: (outputs, inputs) of the correlation."""
+    outputs, inputs = channels
+    width = VECTORS * p.lanes
+    panels = np.empty(p.groups * -(-outputs // width) * width * inputs * len(places), weight.dtype)
+    threads.run(
+        pack_weight, threads.threads_for(4 * panels.size), weight.reshape(-1), panels, (p.groups, *channels), steps, places,
+        pitches, p.lanes,
+    )  # fmt: skip
+    return panels
+
+
+def channels_forward(p: Problem, input, weight, out) -> None:
+    taps = prod(p.kernel)
+    offsets = tuple(tuple(k * d - a for k in range(n)) for n, d, a in zip(p.kernel, p.dilation, p.padding, strict=True))
+    plan = layout((p.batch, p.groups, p.inputs, p.outputs), p.size, p.out_size, offsets, p.stride, p.lanes, p.itemsize)
+    steps = (p.outputs * p.inputs * taps, p.inputs * taps, taps)
+    panels = pack_panels(p, weight, (p.outputs, p.inputs), steps, np.arange(taps), np.full(taps, taps))
+    threads.run(
+        correlate_channels, threads.threads_for(p.work), input.reshape(-1), panels, 0, out.reshape(-1), *plan[1:],
+        (*p.out_size, 0, 0, 0, 1, 1, 1), plan.sizes,
+    )  # fmt: skip
+
+
+def channels_input(p: Problem, grad, weight, out) -> None:
+    """One correlation for each phase of the stride; `out` is zero where no tap reaches."""
+    taps, width = prod(p.kernel), VECTORS * p.lanes
+    blocks = p.groups * -(-p.inputs // width)
+    places, pitches, runs, first = np.full(taps, -1), np.zeros(taps, np.int64), [], 0
+    for phase in product(*map(range, p.stride)):
+        seen = [
+            [k for k in range(n) if (a + pad - k * d) % s == 0]
+            for n, d, pad, s, a in zip(p.kernel, p.dilation, p.padding, p.stride, phase, strict=True)
+        ]
+        positions = tuple(-(-(n - a) // s) for n, a, s in zip(p.size, phase, p.stride, strict=True))
+        if min(map(len, seen)) == 0 or min(positions) <= 0:
+            continue
+        offsets = tuple(
+            tuple((a + pad - k * d) // s for k in ks)
+            for ks, d, pad, s, a in zip(seen, p.dilation, p.padding, p.stride, phase, strict=True)
+        )
+        mine = [(z * p.kernel[1] + y) * p.kernel[2] + x for z, y, x in product(*seen)]
+        places[mine], pitches[mine] = first + np.arange(len(mine)), len(mine)
+        runs.append((first * width, phase, positions, offsets))
+        first += blocks * p.outputs * len(mine)
+    steps = (p.outputs * p.inputs * taps, taps, p.inputs * taps)
+    panels = pack_panels(p, weight, (p.inputs, p.outputs), steps, places, pitches)
+    for start, phase, positions, offsets in runs:
+        channels = (p.batch, p.groups, p.outputs, p.inputs)
+        plan = layout(channels, p.out_size, positions, offsets, (1, 1, 1), p.lanes, p.itemsize)
+        threads.run(
+            correlate_channels, threads.threads_for(p.work / len(runs)), grad.reshape(-1), panels, start, out.reshape(-1),
+            *plan[1:], (*p.size, *phase, *p.stride), plan.sizes,
+        )  # fmt: skip
+
+
+def channels_weight(p: Problem, input, grad, out) -> None:
+    offsets = tuple(tuple(k * d - a for k in range(n)) for n, d, a in zip(p.kernel, p.dilation, p.padding, strict=True))
+    channels = (p.batch, p.groups, p.inputs, p.outputs)
+    plan = layout(channels, p.size, p.out_size, offsets, p.stride, p.lanes, p.itemsize)
+    width, steps = VECTORS * p.lanes, len(plan.taps)
+    size = p.groups * -(-p.outputs // width) * steps * width
+    images, _, bands = plan.sizes[13:16]
+    places = -(-p.batch // images) * p.out_size[0] * bands
+    chunks = max(1, min(16, places, PARTIAL_SUMS // size))
+    parts = -(-4 // (chunks * p.groups))
+    block = -(-p.inputs // parts)
+    block = -(-block // ROWS) * ROWS
+    partial = np.zeros(chunks * size, input.dtype)
+    threads.run(
+        sum_weight, threads.threads_for(p.work), input.reshape(-1), grad.reshape(-1), partial, chunks, block, *plan[1:],
+        plan.sizes,
+    )  # fmt: skip
+    threads.run(
+        unpack_weight, threads.threads_for(4 * partial.size), partial, out.reshape(-1), chunks, p.groups, p.outputs,
+        p.inputs * prod(p.kernel), steps, p.lanes,
+    )  # fmt: skip
+
+
+# Pixels in the lanes.
+
+
+def plan_forward(p: Problem):
+    """The tables of a convolution in the plane: output pixel (0, 0) sees the pixels -padding + k * dilation."""
+    taps = [
+        tuple(range(-a, k * d - a, d)) for k, d, a in zip(p.kernel[1:], p.dilation[1:], p.padding[1:], strict=True)
+    ]
+    channels = (p.batch, p.groups, p.inputs, p.outputs)
+    return plan(*taps, p.stride[1:], channels, p.size[1:], p.out_size[1:], p.lanes, p.itemsize)
+
+
+def gradient_places(tables):
     """Where the vectors of one task lie in the output's gradient, the distance between its channels, and whether it must
     be copied for that, to rows of whole vectors that end in zeros."""
-    g = p.geometry
-    pitch = g.row_vectors * g.lanes
+    g = tables.geometry
+    pitch, plane = g.row_vectors * g.lanes, g.out_height * g.out_width
     if pitch == g.out_width:
-        return p.places(grad[0].size, g.out_width), g.out_height * g.out_width, False
-    return p.places(g.outputs * g.rows * pitch, pitch), g.rows * pitch, True
+        return tables.places(g.groups * g.outputs * plane, g.out_width), plane, False
+    return tables.places(g.outputs * g.rows * pitch, pitch), g.rows * pitch, True
 
 
-def worth_winograd(inputs: int, outputs: int, kernel, stride, dilation) -> bool:
-    """Whether the matrix products, inputs times outputs, are large enough to pay for the transforms."""
-    small = tuple(kernel) == (3, 3) and tuple(stride) == (1, 1) and tuple(dilation) == (1, 1)
-    return small and min(inputs, outputs) >= 16 and inputs * outputs >= 512
+def pixels_forward(p: Problem, input, weight, out) -> None:
+    tables = plan_forward(p)
+    g = tables.geometry
+    plane, pitch = g.out_height * g.out_width, g.row_vectors * g.lanes
+    direct = pitch == g.out_width
+    places = tables.places(p.groups * p.outputs * plane if direct else p.outputs * g.rows * pitch, pitch)
+    panels = pack_rows(weight.reshape(-1), p.groups, g.outputs, p.inputs * prod(p.kernel))
+    threads.run(
+        correlate, threads.threads_for(p.work), input.reshape(-1), panels, out.reshape(-1), tables.positions, places,
+        tables.taps, tables.phases, tuple(g), int(direct),
+    )  # fmt: skip
 
 
-def run_winograd(image, weight, out, channels, padding, start, steps):
+def pixels_input(p: Problem, grad, weight, out) -> None:
+    tables = plan_forward(p)
+    places, channel_step, copies = gradient_places(tables)
+    panels = pack_taps(weight.reshape(-1), p.groups, p.outputs, p.inputs, prod(p.kernel))
+    threads.run(
+        correlate_input, threads.threads_for(p.work), grad.reshape(-1), panels, out.reshape(-1), tables.positions, places,
+        grid((p.outputs, channel_step)), tables.taps, tables.phases, tuple(tables.geometry), int(copies),
+    )  # fmt: skip
+
+
+def pixels_weight(p: Problem, input, grad, out) -> None:
+    tables = plan_forward(p)
+    places, _, copies = gradient_places(tables)
+    chunks = max(1, min(16, -(-p.batch // tables.geometry.images), PARTIAL_SUMS // out.size))
+    partial = np.zeros((chunks, *out.shape), input.dtype)
+    threads.run(
+        correlate_weight, threads.threads_for(p.work), input.reshape(-1), grad.reshape(-1), partial.reshape(-1), chunks,
+        tables.positions, places, tables.taps, tables.phases, tuple(tables.geometry), int(copies),
+    )  # fmt: skip
+    partial.sum(0, out=out)
+
+
+# Winograd.
+
+
+def run_winograd(image, weight, out, channels, padding, start, steps) -> None:
     """Correlate the image with filters taken out of the flat weight; see transform_weight for start and steps."""
     batch, groups, inputs, outputs = channels
-    size, out_size = image.shape[2:], out.shape[2:]
+    size, out_size = image.shape[-2:], out.shape[-2:]
     lanes = BITS // (8 * image.itemsize)
     panels = np.empty(16 * apart(groups * -(-outputs // ROWS) * inputs * ROWS), image.dtype)
     threads.run(
@@ -73,102 +266,85 @@ def run_winograd(image, weight, out, channels, padding, start, steps):
     )  # fmt: skip
 
 
-def winograd_weight(input, grad, size, channels, padding):
-    """`conv2d_weight` for 3 x 3 filters at stride 1."""
-    batch, groups, inputs, outputs = channels
-    lanes = BITS // (8 * input.itemsize)
-    filters = groups * outputs * inputs
-    tile_rows, tile_columns = -(-grad.shape[2] // 2), -(-grad.shape[3] // 2)
-    rows = max(1, min(TILES // tile_columns, batch * tile_rows))
-    bands = -(-batch * tile_rows // rows)
+def winograd_weight(p: Problem, input, grad, out) -> None:
+    channels = (p.batch, p.groups, p.inputs, p.outputs)
+    filters = p.groups * p.outputs * p.inputs
+    tile_rows, tile_columns = -(-p.out_size[1] // 2), -(-p.out_size[2] // 2)
+    rows = max(1, min(TILES // tile_columns, p.batch * tile_rows))
+    bands = -(-p.batch * tile_rows // rows)
     chunks = max(1, min(16, bands, PARTIAL_SUMS // (16 * filters)))
-    partial, out = np.zeros((chunks, 16, filters), input.dtype), np.empty(size, input.dtype)
+    partial = np.zeros((chunks, 16, filters), input.dtype)
     threads.run(
-        sum_products, threads.threads_for(4 * grad.size * inputs), input.reshape(-1), grad.reshape(-1), partial.reshape(-1),
-        chunks, np.arange(-(-rows * tile_columns // lanes)) * lanes, channels, input.shape[2:], grad.shape[2:], padding,
-        rows, lanes,
+        sum_products, threads.threads_for(4 * grad.size * p.inputs), input.reshape(-1), grad.reshape(-1),
+        partial.reshape(-1), chunks, np.arange(-(-rows * tile_columns // p.lanes)) * p.lanes, channels, p.size[1:],
+        p.out_size[1:], p.padding[1:], rows, p.lanes,
     )  # fmt: skip
     threads.run(
-        transform_filters_back,
-        threads.threads_for(64 * chunks * filters),
-        partial.reshape(-1),
-        out.reshape(-1),
-        chunks,
-        1024,
-    )
-    return out
+        transform_filters_back, threads.threads_for(64 * chunks * filters), partial.reshape(-1), out.reshape(-1), chunks, 1024
+    )  # fmt: skip
 
 
+# The three operations.
+
+
+@accelerates("conv1d")
 @accelerates("conv2d")
-def conv2d(input, weight, *, stride, padding, dilation, groups):
-    """input (N, C, H, W), weight (O, C / groups, kH, kW) -> (N, O, oH, oW)."""
+@accelerates("conv3d")
+def conv(input, weight, *, stride, padding, dilation, groups):
+    """input (N, C, *size), weight (O, C / groups, *kernel) -> (N, O, *positions)."""
     input, weight = plain(input), plain(weight)
-    outputs, inputs, *kernel = weight.shape
-    out_size = tuple(map(window, input.shape[2:], padding, dilation, stride, kernel))
-    out = np.empty((len(input), outputs, *out_size), input.dtype)
+    out_size = tuple(map(window, input.shape[2:], padding, dilation, stride, weight.shape[2:]))
+    out = np.empty((len(input), len(weight), *out_size), input.dtype)
     if out.size == 0 or weight.size == 0:
         out.fill(0)
         return out
-    channels = (len(input), groups, inputs, outputs // groups)
-    if worth_winograd(inputs, outputs // groups, kernel, stride, dilation):
-        steps = (weight.size // groups, 9 * inputs, 9, 3, 1)
-        run_winograd(input, weight, out, channels, tuple(padding), 0, steps)
-        return out
-    p = plan_forward(input.shape, weight.shape, out_size, stride, padding, dilation, groups, input.itemsize)
-    g = p.geometry
-    plane, pitch = out_size[0] * out_size[1], g.row_vectors * g.lanes
-    direct = pitch == out_size[1]
-    places = p.places(outputs * plane, pitch) if direct else p.places(g.outputs * g.rows * pitch, pitch)
-    panels = pack_rows(weight.reshape(-1), groups, g.outputs, inputs * kernel[0] * kernel[1])
-    threads.run(
-        correlate, threads.threads_for(out.size * inputs * kernel[0] * kernel[1]), input.reshape(-1), panels,
-        out.reshape(-1), p.positions, places, p.taps, p.phases, tuple(g), int(direct),
-    )  # fmt: skip
+    p = problem(input.shape, weight.shape, out_size, stride, padding, dilation, groups, input.itemsize)
+    if worth_winograd(p, tiles_of(p.batch, p.out_size)):
+        steps = (weight.size // groups, 9 * p.inputs, 9, 3, 1)
+        run_winograd(input, weight, out, (p.batch, groups, p.inputs, p.outputs), p.padding[1:], 0, steps)
+    elif pixels_in_lanes(p, p.outputs):
+        pixels_forward(p, input, weight, out)
+    else:
+        channels_forward(p, input, weight, out)
     return out
 
 
+@accelerates("conv1d_input")
 @accelerates("conv2d_input")
-def conv2d_input(grad, weight, *, size, stride, padding, dilation, groups):
-    """grad (N, O, oH, oW), weight (O, C / groups, kH, kW) -> the gradient of the input, of shape `size` (N, C, H, W)."""
+@accelerates("conv3d_input")
+def conv_input(grad, weight, *, size, stride, padding, dilation, groups):
+    """grad (N, O, *positions), weight (O, C / groups, *kernel) -> the gradient of the input, of shape `size` (N, C, *size)."""
     grad, weight = plain(grad), plain(weight)
     out = np.zeros(size, grad.dtype)
     if out.size == 0 or grad.size == 0 or weight.size == 0:
         return out
-    outputs, inputs, *kernel = weight.shape
-    batch, channels, height, width = size
-    if worth_winograd(outputs // groups, inputs, kernel, stride, dilation) and max(padding) <= 2:
+    p = problem(size, weight.shape, grad.shape[2:], stride, padding, dilation, groups, grad.itemsize)
+    if worth_winograd(p, tiles_of(p.batch, p.size)) and max(p.padding) <= 2:
         # The same with the filters turned round, input and output channels swapped.
-        steps = (weight.size // groups, 9, 9 * inputs, -3, -1)
-        reach = (2 - padding[0], 2 - padding[1])
-        run_winograd(grad, weight, out, (batch, groups, outputs // groups, inputs), reach, 8, steps)
-        return out
-    p = plan_forward(out.shape, weight.shape, grad.shape[2:], stride, padding, dilation, groups, grad.itemsize)
-    places, channel_step, copies = gradient_places(p, grad)
-    taps = kernel[0] * kernel[1]
-    panels = pack_taps(weight.reshape(-1), groups, outputs // groups, inputs, taps)
-    threads.run(
-        correlate_input, threads.threads_for(grad.size * inputs * taps), grad.reshape(-1), panels, out.reshape(-1),
-        p.positions, places, grid((outputs // groups, channel_step)), p.taps, p.phases, tuple(p.geometry), int(copies),
-    )  # fmt: skip
+        steps = (weight.size // groups, 9, 9 * p.inputs, -3, -1)
+        reach = (2 - p.padding[1], 2 - p.padding[2])
+        run_winograd(grad, weight, out, (p.batch, groups, p.outputs, p.inputs), reach, 8, steps)
+    elif pixels_in_lanes(p, p.inputs):
+        pixels_input(p, grad, weight, out)
+    else:
+        channels_input(p, grad, weight, out)
     return out
 
 
+@accelerates("conv1d_weight")
 @accelerates("conv2d_weight")
-def conv2d_weight(input, grad, *, size, stride, padding, dilation, groups):
-    """input (N, C, H, W), grad (N, O, oH, oW) -> the gradient of the weight, of shape `size` (O, C / groups, kH, kW)."""
+@accelerates("conv3d_weight")
+def conv_weight(input, grad, *, size, stride, padding, dilation, groups):
+    """input (N, C, *size), grad (N, O, *positions) -> the gradient of the weight, of shape `size` (O, C / groups, *kernel)."""
     input, grad = plain(input), plain(grad)
-    outputs, inputs, *kernel = size
     if grad.size == 0 or input.size == 0 or 0 in size:
         return np.zeros(size, grad.dtype)
-    if worth_winograd(inputs, outputs // groups, kernel, stride, dilation):
-        return winograd_weight(input, grad, size, (len(input), groups, inputs, outputs // groups), tuple(padding))
-    p = plan_forward(input.shape, size, grad.shape[2:], stride, padding, dilation, groups, grad.itemsize)
-    places, _, copies = gradient_places(p, grad)
-    elements = outputs * inputs * kernel[0] * kernel[1]
-    chunks = max(1, min(16, -(-len(input) // p.geometry.images), PARTIAL_SUMS // elements))
-    partial = np.zeros((chunks, *size), input.dtype)
-    threads.run(
-        correlate_weight, threads.threads_for(grad.size * inputs * kernel[0] * kernel[1]), input.reshape(-1),
-        grad.reshape(-1), partial.reshape(-1), chunks, p.positions, places, p.taps, p.phases, tuple(p.geometry), int(copies),
-    )  # fmt: skip
-    return partial.sum(0) if chunks > 1 else partial[0]
+    out = np.empty(size, input.dtype)
+    p = problem(input.shape, size, grad.shape[2:], stride, padding, dilation, groups, input.itemsize)
+    if worth_winograd(p, tiles_of(p.batch, p.out_size)):
+        winograd_weight(p, input, grad, out)
+    elif pixels_in_lanes(p, p.outputs):
+        pixels_weight(p, input, grad, out)
+    else:
+        channels_weight(p, input, grad, out)
+    return out

@@ -49,9 +49,7 @@ def planes(input, *others, **params):
 
 
 KERNELS: dict[str, Kernel] = {
-    "conv2d": Kernel("conv", 0),
-    "conv2d_input": Kernel("conv", 0),
-    "conv2d_weight": Kernel("conv", 0),
+    **{f"conv{n}d{part}": Kernel("conv", 0) for n in (1, 2, 3) for part in ("", "_input", "_weight")},
     "matmul": Kernel("matmul", 0, never),
     "max_pool2d_with_indices": Kernel("pool", 256),
     "scatter_planes": Kernel("pool", 256),

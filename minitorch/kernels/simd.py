@@ -19,9 +19,13 @@ emitted here as LLVM instructions on vector types, through `numba.extending.intr
 builds the instructions when the caller is compiled. The Python loops below run at that time and leave straight code.
 
     outer_tile     C[r, :] += A[k, r] * B[k, :]                       matmul
-    gather_tile    the same, where row k of B starts at an offset     convolution without a copy
+    gather_tile    the same, where row k of B starts at an offset     convolution, pixels in the lanes
                    looked up in a table
+    pixel_tile     the same, where A[k, r] lies at an offset          convolution, channels in the lanes
+                   looked up in two tables
     dot_tile       C[r, s] += sum over v of A[v, r, :] . B[s, v, :]   weight gradients
+
+    copy_vectors, transpose_block      move vectors from one layout to another
 """
 
 import llvmlite.binding
@@ -37,8 +41,10 @@ __all__ = [
     "DOT_ROWS",
     "DOT_COLUMNS",
     "copy_vectors",
+    "transpose_block",
     "outer_tile",
     "gather_tile",
+    "pixel_tile",
     "dot_tile",
 ]
 
@@ -172,6 +178,81 @@ def copy_vectors(typing, out, to, source, start):
         return context.get_dummy_value()
 
     return types.void(out, types.int64, source, types.int64), generate
+
+
+@intrinsic
+def transpose_block(typing, out, to, out_pitch, source, start, pitch):
+    """out[to + i * out_pitch + j] = source[start + j * pitch + i] for i, j < lanes.
+
+    Blocks of 2^s numbers change places across the diagonal, for s from large to small: lanes * log2(lanes) shuffles.
+    """
+
+    def generate(context, builder, signature, arguments):
+        emit = Emitter(context, builder, signature, arguments)
+        _, to, out_pitch, _, start, pitch = arguments
+        out, source = emit.at(emit.data(0), to), emit.at(emit.data(3), start)
+        rows = [emit.load(emit.at(source, builder.mul(pitch, INDEX(i)))) for i in range(emit.lanes)]
+        kind = ir.VectorType(ir.IntType(32), emit.lanes)
+        step = emit.lanes // 2
+        while step:
+            for i in range(emit.lanes):
+                if not i & step:
+                    upper, lower = rows[i], rows[i + step]
+                    lanes = range(emit.lanes)
+                    left = [emit.lanes + j - step if j & step else j for j in lanes]
+                    right = [emit.lanes + j if j & step else j + step for j in lanes]
+                    rows[i] = builder.shuffle_vector(upper, lower, ir.Constant(kind, left))
+                    rows[i + step] = builder.shuffle_vector(upper, lower, ir.Constant(kind, right))
+            step //= 2
+        for i in range(emit.lanes):
+            emit.store(rows[i], emit.at(out, builder.mul(out_pitch, INDEX(i))))
+        return context.get_dummy_value()
+
+    i64 = types.int64
+    return types.void(out, i64, i64, source, i64, i64), generate
+
+
+@intrinsic
+def pixel_tile(
+    typing, out, out_start, source, positions, first, taps, first_tap, k_count, panel, panel_start, accumulate
+):  # fmt: skip
+    """out[out_start + r * width + j] (+)= sum over k of source[positions[first + r] + taps[first_tap + k]] * panel[panel_start + k * width + j]
+
+    for r < ROWS and j < width = VECTORS * lanes; flat arrays of one float type, positions and taps int64.
+    """
+    i64 = types.int64
+    signature = types.void(out, i64, source, positions, i64, taps, i64, i64, panel, i64, types.boolean)
+
+    def generate(context, builder, signature, arguments):
+        emit = Emitter(context, builder, signature, arguments)
+        out_start, first, first_tap, k_count, panel_start, accumulate = (arguments[i] for i in (1, 4, 6, 7, 9, 10))
+        source, taps, panel = emit.data(2), emit.at(emit.data(5), first_tap), emit.at(emit.data(8), panel_start)
+        positions = emit.at(emit.data(3), first)
+        pixels = [emit.at(source, builder.load(emit.at(positions, r))) for r in range(ROWS)]
+        width = VECTORS * emit.lanes
+        outputs = [
+            [emit.at(emit.data(0), out_start, r * width + j * emit.lanes) for j in range(VECTORS)] for r in range(ROWS)
+        ]
+        tile = emit.accumulators(ROWS, VECTORS)
+        with cgutils.for_range(builder, k_count) as loop:
+            weights = emit.at(panel, emit.times(loop.index, width))
+            right = [emit.load(emit.at(weights, j * emit.lanes)) for j in range(VECTORS)]
+            tap = builder.load(emit.at(taps, loop.index))
+            for r in range(ROWS):
+                value = emit.broadcast(emit.at(pixels[r], tap))
+                for j in range(VECTORS):
+                    builder.store(emit.multiply_add(value, right[j], builder.load(tile[r][j])), tile[r][j])
+        with builder.if_then(accumulate):
+            for r in range(ROWS):
+                for j in range(VECTORS):
+                    total = builder.fadd(emit.load(outputs[r][j]), builder.load(tile[r][j]))
+                    builder.store(total, tile[r][j])
+        for r in range(ROWS):
+            for j in range(VECTORS):
+                emit.store(builder.load(tile[r][j]), outputs[r][j])
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 @intrinsic
