@@ -85,13 +85,13 @@ def window(size: int, padding: int, dilation: int, stride: int, kernel: int) -> 
 # Which kernel.
 
 
-def worth_winograd(p: Problem, tiles: int) -> bool:
-    """Whether the matrix products, inputs times outputs, are large enough to pay for the transforms."""
+WINOGRAD_TILES, WINOGRAD_TILES_WEIGHT = 40, 128
+
+
+def worth_winograd(p: Problem, tiles: int, least: int) -> bool:
+    """Whether there are enough tiles to pay for the filters' transform, and enough channels to pay for the tiles'."""
     fits = p.planar and p.kernel == (1, 3, 3) and p.stride == (1, 1, 1) and p.dilation == (1, 1, 1)
-    return fits and min(p.inputs, p.outputs) >= 16 and p.inputs * p.outputs >= 512 and tiles >= WINOGRAD_TILES
-
-
-WINOGRAD_TILES = 0
+    return fits and min(p.inputs, p.outputs) >= 16 and p.inputs * p.outputs >= 512 and tiles >= least
 
 
 def tiles_of(batch: int, size) -> int:
@@ -259,7 +259,7 @@ def run_winograd(image, weight, out, channels, padding, start, steps) -> None:
         start, steps,
     )  # fmt: skip
     tile_rows, tile_columns = -(-out_size[0] // 2), -(-out_size[1] // 2)
-    rows = tile_rows_per_task(batch * groups * tile_rows, tile_columns, VECTORS * lanes)
+    rows = tile_rows_per_task(batch * tile_rows, tile_columns, VECTORS * lanes, inputs * outputs)
     threads.run(
         winograd, threads.threads_for(4 * out.size * inputs), image.reshape(-1), panels, out.reshape(-1), channels,
         size, out_size, padding, rows, lanes,
@@ -299,7 +299,7 @@ def conv(input, weight, *, stride, padding, dilation, groups):
         out.fill(0)
         return out
     p = problem(input.shape, weight.shape, out_size, stride, padding, dilation, groups, input.itemsize)
-    if worth_winograd(p, tiles_of(p.batch, p.out_size)):
+    if worth_winograd(p, tiles_of(p.batch, p.out_size), WINOGRAD_TILES):
         steps = (weight.size // groups, 9 * p.inputs, 9, 3, 1)
         run_winograd(input, weight, out, (p.batch, groups, p.inputs, p.outputs), p.padding[1:], 0, steps)
     elif pixels_in_lanes(p, p.outputs):
@@ -319,7 +319,7 @@ def conv_input(grad, weight, *, size, stride, padding, dilation, groups):
     if out.size == 0 or grad.size == 0 or weight.size == 0:
         return out
     p = problem(size, weight.shape, grad.shape[2:], stride, padding, dilation, groups, grad.itemsize)
-    if worth_winograd(p, tiles_of(p.batch, p.size)) and max(p.padding) <= 2:
+    if worth_winograd(p, tiles_of(p.batch, p.size), WINOGRAD_TILES) and max(p.padding) <= 2:
         # The same with the filters turned round, input and output channels swapped.
         steps = (weight.size // groups, 9, 9 * p.inputs, -3, -1)
         reach = (2 - p.padding[1], 2 - p.padding[2])
@@ -341,7 +341,7 @@ def conv_weight(input, grad, *, size, stride, padding, dilation, groups):
         return np.zeros(size, grad.dtype)
     out = np.empty(size, input.dtype)
     p = problem(input.shape, size, grad.shape[2:], stride, padding, dilation, groups, input.itemsize)
-    if worth_winograd(p, tiles_of(p.batch, p.out_size)):
+    if worth_winograd(p, tiles_of(p.batch, p.out_size), WINOGRAD_TILES_WEIGHT):
         winograd_weight(p, input, grad, out)
     elif pixels_in_lanes(p, p.outputs):
         pixels_weight(p, input, grad, out)

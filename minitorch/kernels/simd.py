@@ -141,18 +141,18 @@ class Emitter:
         return self.builder.select(self.builder.icmp_signed("<", index, last), index, last)
 
 
-def multiply_tile(emit, left, k_count, row_of, outputs, valid_rows, accumulate):
+def multiply_tile(emit, left, k_step, k_count, row_of, outputs, valid_rows, accumulate):
     """The body that outer_tile and gather_tile share.
 
-    `left` holds the broadcast values, ROWS of them for each k; `row_of(k)` gives the addresses of the VECTORS
-    right vectors; `outputs[r]` those of the tile's row r. Rows from valid_rows on are computed but not stored.
+    `left[r]` is the address of row r's first broadcast value, `k_step` the distance to the next; `row_of(k)` gives the
+    addresses of the VECTORS right vectors; `outputs[r]` those of the tile's row r. Rows from valid_rows on are not stored.
     """
     tile = emit.accumulators(ROWS, VECTORS)
     with cgutils.for_range(emit.builder, k_count) as loop:
         right = [emit.load(pointer) for pointer in row_of(loop.index)]
-        column = emit.at(left, emit.times(loop.index, ROWS))
+        step = emit.builder.mul(loop.index, k_step)
         for r in range(ROWS):
-            value = emit.broadcast(emit.at(column, r))
+            value = emit.broadcast(emit.at(left[r], step))
             for j in range(VECTORS):
                 total = emit.builder.load(tile[r][j])
                 emit.builder.store(emit.multiply_add(value, right[j], total), tile[r][j])
@@ -263,6 +263,8 @@ def outer_tile(
     out_pitch,
     left,
     left_start,
+    row_step,
+    k_step,
     right,
     right_start,
     right_pitch,
@@ -270,17 +272,20 @@ def outer_tile(
     valid_rows,
     accumulate,
 ):
-    """out[out_start + r * out_pitch + j] (+)= sum over k of left[left_start + k * ROWS + r] * right[right_start + k * right_pitch + j]
+    """out[out_start + r * out_pitch + j] (+)= sum over k of left[left_start + r * row_step + k * k_step] * right[right_start + k * right_pitch + j]
 
     for r < valid_rows and j < VECTORS * lanes; flat arrays of one float type.
     """
     i64 = types.int64
-    signature = types.void(out, i64, i64, left, i64, right, i64, i64, i64, i64, types.boolean)
+    signature = types.void(out, i64, i64, left, i64, i64, i64, right, i64, i64, i64, i64, types.boolean)
 
     def generate(context, builder, signature, arguments):
         emit = Emitter(context, builder, signature, arguments)
-        _, out_start, out_pitch, _, left_start, _, right_start, right_pitch, k_count, valid_rows, accumulate = arguments
-        right = emit.at(emit.data(5), right_start)
+        _, out_start, out_pitch, _, left_start, row_step, k_step, _, right_start, right_pitch, *rest = arguments
+        k_count, valid_rows, accumulate = rest
+        right, left = emit.at(emit.data(7), right_start), emit.at(emit.data(3), left_start)
+        last = builder.sub(valid_rows, INDEX(1))  # rows past it repeat it, so that nothing past the end is read
+        lefts = [emit.at(left, builder.mul(row_step, emit.clamp(INDEX(r), last))) for r in range(ROWS)]
         rows = [emit.at(emit.data(0), out_start, emit.times(out_pitch, r)) for r in range(ROWS)]
         outputs = [[emit.at(row, j * emit.lanes) for j in range(VECTORS)] for row in rows]
 
@@ -288,7 +293,7 @@ def outer_tile(
             start = emit.at(right, builder.mul(k, right_pitch))
             return [emit.at(start, j * emit.lanes) for j in range(VECTORS)]
 
-        multiply_tile(emit, emit.at(emit.data(3), left_start), k_count, row_of, outputs, valid_rows, accumulate)
+        multiply_tile(emit, lefts, k_step, k_count, row_of, outputs, valid_rows, accumulate)
         return context.get_dummy_value()
 
     return signature, generate
@@ -338,7 +343,9 @@ def gather_tile(
             tap = builder.load(emit.at(taps, k))
             return [emit.at(start, tap) for start in starts]
 
-        multiply_tile(emit, emit.at(emit.data(4), left_start), k_count, row_of, outputs, valid_rows, accumulate)
+        left = emit.at(emit.data(4), left_start)
+        lefts = [emit.at(left, r) for r in range(ROWS)]
+        multiply_tile(emit, lefts, INDEX(ROWS), k_count, row_of, outputs, valid_rows, accumulate)
         return context.get_dummy_value()
 
     return signature, generate

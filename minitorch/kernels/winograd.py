@@ -44,12 +44,13 @@ def apart(count):
     return (count + 1023) // 1024 * 1024 + 80
 
 
-def tile_rows_per_task(tile_rows, tile_columns, width):
+def tile_rows_per_task(tile_rows, tile_columns, width, filters):
     """How many rows of tiles are transformed together: about 100 tiles, in full panels of `width` if possible.
 
-    Many tiles reuse each filter more often while it is in the cache. But there should be eight tasks, for the threads.
+    Many tiles reuse each filter more often while it is in the cache. But there should be eight tasks, for the threads, or
+    two if there are so many filters that each task reads them from memory.
     """
-    most = max(1, min(112 // tile_columns, tile_rows // 8))
+    most = max(1, min(112 // tile_columns, tile_rows // (8 if filters < 1 << 15 else 2)))
     return max(range(1, most + 1), key=lambda rows: (rows * tile_columns / -(-rows * tile_columns // width), rows))
 
 
@@ -205,7 +206,7 @@ def winograd(counter, image, panels, out, channels, size, out_size, padding, row
                         for o in range(o0, o1, ROWS):
                             outer_tile(
                                 products, place * product_plane + (o - o0) * pitch + t, pitch,
-                                panels, place * panel_plane + (group * blocks + o // ROWS) * panel + c0 * ROWS,
+                                panels, place * panel_plane + (group * blocks + o // ROWS) * panel + c0 * ROWS, 1, ROWS,
                                 transformed, place * plane + c0 * pitch + t, pitch, steps, ROWS, c0 > 0,
                             )  # fmt: skip
             for o in range(o0, o1):
