@@ -27,15 +27,13 @@ DRAW_EXAMPLES: dict[str, list[tuple]] = {
     "bernoulli": [(0.5,)],
     "remainders": [(5, 0, False), (2**40, 0, True)],
 }
-CONV = dict(stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
+# Input channels, output channels, size and groups of a 3 x 3 convolution for each of its kernels: channels in the lanes,
+# pixels in the lanes, Winograd's, depthwise.
+LAYERS = {1: [(16, 16, 6, 1)], 2: [(16, 16, 6, 1), (2, 2, 6, 1), (32, 32, 24, 1), (2, 2, 6, 2)], 3: [(16, 16, 3, 1)]}
 
 
 def image(dtype):
     return np.ones((2, 2, 6, 6), dtype)
-
-
-def weight(dtype):
-    return np.ones((2, 2, 3, 3), dtype)
 
 
 def rows(dtype):
@@ -66,10 +64,26 @@ def normalize_backward(run, dtype):
     run(rows(dtype), column, column, rows(dtype), column, column, row[0], **LAYER)
 
 
+def convolve_all(n, part):
+    """A convolution over n dimensions, or the gradient named by `part`, through every kernel there is."""
+
+    def example(run, dtype):
+        for inputs, outputs, size, groups in LAYERS[n]:
+            params = dict(stride=(1,) * n, padding=(1,) * n, dilation=(1,) * n, groups=groups)
+            x, y = (np.ones((1, channels, *[size] * n), dtype) for channels in (inputs, outputs))
+            w = np.ones((outputs, inputs // groups, *[3] * n), dtype)
+            if part == "":
+                run(x, w, **params)
+            elif part == "_input":
+                run(y, w, size=x.shape, **params)
+            else:
+                run(x, y, size=w.shape, **params)
+
+    return example
+
+
 EXAMPLES: dict[str, Callable] = {
-    "conv2d": lambda run, dtype: run(image(dtype), weight(dtype), **CONV),
-    "conv2d_input": lambda run, dtype: run(image(dtype), weight(dtype), size=(2, 2, 6, 6), **CONV),
-    "conv2d_weight": lambda run, dtype: run(image(dtype), image(dtype), size=(2, 2, 3, 3), **CONV),
+    **{f"conv{n}d{part}": convolve_all(n, part) for n in (1, 2, 3) for part in ("", "_input", "_weight")},
     "matmul": lambda run, dtype: run(rows(dtype), rows(dtype).T),
     "max_pool2d_with_indices": lambda run, dtype: run(
         image(dtype), kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), dilation=(1, 1), ceil_mode=False

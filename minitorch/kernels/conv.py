@@ -23,6 +23,7 @@ import numpy as np
 
 from . import threads
 from .channels import correlate_channels, layout, pack_weight, sum_weight, unpack_weight
+from .depthwise import bands, depthwise, depthwise_weight
 from .correlate import correlate, correlate_input, correlate_weight, pack_rows, pack_taps
 from .geometry import grid, plan
 from .jit import plain
@@ -106,6 +107,63 @@ def pixels_in_lanes(p: Problem, channels: int) -> bool:
 PIXELS_BELOW = 12
 
 
+def single_channels(p: Problem) -> bool:
+    """Whether the convolution is depthwise: one channel in and one out in every group of a plane."""
+    return p.planar and p.inputs == p.outputs == 1
+
+
+# Depthwise.
+
+
+def taps_of(p: Problem, axis: int, phase: int) -> list:
+    """(offset, k) of the taps along one axis that reach the input positions phase, phase + stride, .. from the output."""
+    s, d, a = p.stride[axis], p.dilation[axis], p.padding[axis]
+    return [((phase + a - k * d) // s, k) for k in range(p.kernel[axis]) if (phase + a - k * d) % s == 0]
+
+
+def depthwise_bands(p: Problem):
+    taps = tuple(
+        (y * p.dilation[1] - p.padding[1], x * p.dilation[2] - p.padding[2], y * p.kernel[2] + x)
+        for y, x in product(range(p.kernel[1]), range(p.kernel[2]))
+    )
+    return bands(p.size[1:], p.out_size[1:], (((0, 0), p.out_size[1:], taps),), p.stride[1:], (1, 1), p.lanes)
+
+
+def depthwise_forward(p: Problem, input, weight, out) -> None:
+    tables = depthwise_bands(p)
+    threads.run(
+        depthwise, threads.threads_for(4 * p.work), input.reshape(-1), weight.reshape(-1), out.reshape(-1), p.groups,
+        *tables[1:], tables.sizes,
+    )  # fmt: skip
+
+
+def depthwise_input(p: Problem, grad, weight, out) -> None:
+    runs = []
+    for phase in product(*map(range, p.stride[1:])):
+        taps = tuple(
+            (row, column, y * p.kernel[2] + x)
+            for (row, y), (column, x) in product(taps_of(p, 1, phase[0]), taps_of(p, 2, phase[1]))
+        )
+        positions = tuple(-(-(n - a) // s) for n, a, s in zip(p.size[1:], phase, p.stride[1:], strict=True))
+        if taps and min(positions) > 0:
+            runs.append((phase, positions, taps))
+    if runs:
+        tables = bands(p.out_size[1:], p.size[1:], tuple(runs), (1, 1), p.stride[1:], p.lanes)
+        threads.run(
+            depthwise, threads.threads_for(4 * p.work), grad.reshape(-1), weight.reshape(-1), out.reshape(-1), p.groups,
+            *tables[1:], tables.sizes,
+        )  # fmt: skip
+
+
+def depthwise_weights(p: Problem, input, grad, out) -> None:
+    tables = depthwise_bands(p)
+    out.fill(0)
+    threads.run(
+        depthwise_weight, threads.threads_for(4 * p.work), input.reshape(-1), grad.reshape(-1), out.reshape(-1), p.groups,
+        tables.phases, tables.taps, tables.sizes,
+    )  # fmt: skip
+
+
 # Channels in the lanes.
 
 
@@ -139,18 +197,12 @@ def channels_input(p: Problem, grad, weight, out) -> None:
     blocks = p.groups * -(-p.inputs // width)
     places, pitches, runs, first = np.full(taps, -1), np.zeros(taps, np.int64), [], 0
     for phase in product(*map(range, p.stride)):
-        seen = [
-            [k for k in range(n) if (a + pad - k * d) % s == 0]
-            for n, d, pad, s, a in zip(p.kernel, p.dilation, p.padding, p.stride, phase, strict=True)
-        ]
+        seen = [taps_of(p, axis, a) for axis, a in enumerate(phase)]
         positions = tuple(-(-(n - a) // s) for n, a, s in zip(p.size, phase, p.stride, strict=True))
         if min(map(len, seen)) == 0 or min(positions) <= 0:
             continue
-        offsets = tuple(
-            tuple((a + pad - k * d) // s for k in ks)
-            for ks, d, pad, s, a in zip(seen, p.dilation, p.padding, p.stride, phase, strict=True)
-        )
-        mine = [(z * p.kernel[1] + y) * p.kernel[2] + x for z, y, x in product(*seen)]
+        offsets = tuple(tuple(offset for offset, _ in axis) for axis in seen)
+        mine = [(z * p.kernel[1] + y) * p.kernel[2] + x for (_, z), (_, y), (_, x) in product(*seen)]
         places[mine], pitches[mine] = first + np.arange(len(mine)), len(mine)
         runs.append((first * width, phase, positions, offsets))
         first += blocks * p.outputs * len(mine)
@@ -299,7 +351,9 @@ def conv(input, weight, *, stride, padding, dilation, groups):
         out.fill(0)
         return out
     p = problem(input.shape, weight.shape, out_size, stride, padding, dilation, groups, input.itemsize)
-    if worth_winograd(p, tiles_of(p.batch, p.out_size), WINOGRAD_TILES):
+    if single_channels(p):
+        depthwise_forward(p, input, weight, out)
+    elif worth_winograd(p, tiles_of(p.batch, p.out_size), WINOGRAD_TILES):
         steps = (weight.size // groups, 9 * p.inputs, 9, 3, 1)
         run_winograd(input, weight, out, (p.batch, groups, p.inputs, p.outputs), p.padding[1:], 0, steps)
     elif pixels_in_lanes(p, p.outputs):
@@ -319,7 +373,9 @@ def conv_input(grad, weight, *, size, stride, padding, dilation, groups):
     if out.size == 0 or grad.size == 0 or weight.size == 0:
         return out
     p = problem(size, weight.shape, grad.shape[2:], stride, padding, dilation, groups, grad.itemsize)
-    if worth_winograd(p, tiles_of(p.batch, p.size), WINOGRAD_TILES) and max(p.padding) <= 2:
+    if single_channels(p):
+        depthwise_input(p, grad, weight, out)
+    elif worth_winograd(p, tiles_of(p.batch, p.size), WINOGRAD_TILES) and max(p.padding) <= 2:
         # The same with the filters turned round, input and output channels swapped.
         steps = (weight.size // groups, 9, 9 * p.inputs, -3, -1)
         reach = (2 - p.padding[1], 2 - p.padding[2])
@@ -341,7 +397,9 @@ def conv_weight(input, grad, *, size, stride, padding, dilation, groups):
         return np.zeros(size, grad.dtype)
     out = np.empty(size, input.dtype)
     p = problem(input.shape, size, grad.shape[2:], stride, padding, dilation, groups, input.itemsize)
-    if worth_winograd(p, tiles_of(p.batch, p.out_size), WINOGRAD_TILES_WEIGHT):
+    if single_channels(p):
+        depthwise_weights(p, input, grad, out)
+    elif worth_winograd(p, tiles_of(p.batch, p.out_size), WINOGRAD_TILES_WEIGHT):
         winograd_weight(p, input, grad, out)
     elif pixels_in_lanes(p, p.outputs):
         pixels_weight(p, input, grad, out)

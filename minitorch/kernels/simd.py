@@ -24,6 +24,7 @@ builds the instructions when the caller is compiled. The Python loops below run 
     pixel_tile     the same, where A[k, r] lies at an offset          convolution, channels in the lanes
                    looked up in two tables
     dot_tile       C[r, s] += sum over v of A[v, r, :] . B[s, v, :]   weight gradients
+    row_tile, dot_taps      one row of each                           depthwise convolution
 
     copy_vectors, transpose_block      move vectors from one layout to another
 """
@@ -46,6 +47,10 @@ __all__ = [
     "gather_tile",
     "pixel_tile",
     "dot_tile",
+    "row_tile",
+    "dot_taps",
+    "ROW_VECTORS",
+    "DOT_TAPS",
 ]
 
 
@@ -63,6 +68,7 @@ BITS, REGISTERS = vector_bits_and_registers()
 # (rows, vectors) of the outer product and (rows, columns) of the dot tile, by the number of registers.
 ROWS, VECTORS = {16: (6, 2), 32: (8, 3)}[REGISTERS]
 DOT_ROWS, DOT_COLUMNS = {16: (4, 3), 32: (6, 4)}[REGISTERS]
+ROW_VECTORS, DOT_TAPS = 4, 9  # enough sums side by side to hide the latency of one; nine: a 3 x 3 filter
 # Without a fused multiply-add instruction, llvm.fma would become a call to the C library for every element.
 FUSED = BITS > 128 or REGISTERS == 32
 LANES = {types.float32: BITS // 32, types.float64: BITS // 64}
@@ -414,6 +420,63 @@ def dot_tile(
             for s in emit.for_valid(DOT_COLUMNS, valid_columns):
                 place = emit.at(row, s)
                 builder.store(builder.fadd(builder.load(place), sums[r][s]), place)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def row_tile(typing, out, to, source, start, taps, weight, first, count):
+    """out[to + j] = sum over t < count of weight[first + t] * source[start + taps[first + t] + j] for j < ROW_VECTORS * lanes"""
+    i64 = types.int64
+    signature = types.void(out, i64, source, i64, taps, weight, i64, i64)
+
+    def generate(context, builder, signature, arguments):
+        emit = Emitter(context, builder, signature, arguments)
+        to, start, first, count = (arguments[i] for i in (1, 3, 6, 7))
+        source, out = emit.at(emit.data(2), start), emit.at(emit.data(0), to)
+        taps, weight = emit.at(emit.data(4), first), emit.at(emit.data(5), first)
+        (sums,) = emit.accumulators(1, ROW_VECTORS)
+        with cgutils.for_range(builder, count) as loop:
+            value = emit.broadcast(emit.at(weight, loop.index))
+            seen = emit.at(source, builder.load(emit.at(taps, loop.index)))
+            for j in range(ROW_VECTORS):
+                pixels = emit.load(emit.at(seen, j * emit.lanes))
+                builder.store(emit.multiply_add(value, pixels, builder.load(sums[j])), sums[j])
+        for j in range(ROW_VECTORS):
+            emit.store(builder.load(sums[j]), emit.at(out, j * emit.lanes))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def dot_taps(typing, out, to, left, right, taps, first, valid, count):
+    """out[to + s] += sum over v < count and lanes l of left[v * lanes + l] * right[taps[first + s] + v * lanes + l]
+
+    for s < valid <= DOT_TAPS; taps after the last valid one repeat it.
+    """
+    i64 = types.int64
+    signature = types.void(out, i64, left, right, taps, i64, i64, i64)
+
+    def generate(context, builder, signature, arguments):
+        emit = Emitter(context, builder, signature, arguments)
+        to, first, valid, count = (arguments[i] for i in (1, 5, 6, 7))
+        taps, last = emit.at(emit.data(4), first), builder.sub(valid, INDEX(1))
+        right = [
+            emit.at(emit.data(3), builder.load(emit.at(taps, emit.clamp(INDEX(s), last)))) for s in range(DOT_TAPS)
+        ]
+        (sums,) = emit.accumulators(1, DOT_TAPS)
+        with cgutils.for_range(builder, count) as loop:
+            step = emit.times(loop.index, emit.lanes)
+            value = emit.load(emit.at(emit.data(2), step))
+            for s in range(DOT_TAPS):
+                total = emit.multiply_add(value, emit.load(emit.at(right[s], step)), builder.load(sums[s]))
+                builder.store(total, sums[s])
+        totals = [emit.horizontal_sum(builder.load(slot)) for slot in sums]
+        for s in emit.for_valid(DOT_TAPS, valid):
+            place = emit.at(emit.data(0), to, s)
+            builder.store(builder.fadd(builder.load(place), totals[s]), place)
         return context.get_dummy_value()
 
     return signature, generate
