@@ -220,7 +220,17 @@ def correlate_channels(counter, source, panels, first_panel, out, positions, tap
                 to = ((n0 + n) * groups + group) * outputs + o0
                 to = (to * out_depth + first_z + z * step_z) * out_height * out_width + first_column
                 if step_column == 1 and step_row == 1 and width == out_width:  # the rows lie one after the other
-                    store(tile, n * each * lane_width, out, to + (first_row + r0) * out_width, out_plane, each, valid, lanes, line)
+                    store(
+                        tile,
+                        n * each * lane_width,
+                        out,
+                        to + (first_row + r0) * out_width,
+                        out_plane,
+                        each,
+                        valid,
+                        lanes,
+                        line,
+                    )
                 else:
                     for r in range(r0, r1):
                         at = (n * each + (r - r0) * width) * lane_width
@@ -293,7 +303,9 @@ def sum_weight(counter, image, grad, partial, chunks, block, positions, taps, pl
                     channel = (n * groups + group) * outputs + o * lane_width
                     at = (channel * depth + z) * height * width + r0 * width
                     place_of = (o * pixels + (n - n0) * each) * lane_width
-                    pack_pixels(grad, at, grad_plane, panels, place_of, each, min(lane_width, outputs - o * lane_width), lanes)
+                    pack_pixels(
+                        grad, at, grad_plane, panels, place_of, each, min(lane_width, outputs - o * lane_width), lanes
+                    )
             for o in range(blocks):
                 for k in range(k0, k1, ROWS):
                     pixel_tile(

@@ -23,8 +23,8 @@ import numpy as np
 
 from . import threads
 from .channels import correlate_channels, layout, pack_weight, sum_weight, unpack_weight
-from .depthwise import bands, depthwise, depthwise_weight
 from .correlate import correlate, correlate_input, correlate_weight, pack_rows, pack_taps
+from .depthwise import bands, depthwise, depthwise_weight
 from .geometry import grid, plan
 from .jit import plain
 from .registry import accelerates
@@ -245,9 +245,7 @@ def channels_weight(p: Problem, input, grad, out) -> None:
 
 def plan_forward(p: Problem):
     """The tables of a convolution in the plane: output pixel (0, 0) sees the pixels -padding + k * dilation."""
-    taps = [
-        tuple(range(-a, k * d - a, d)) for k, d, a in zip(p.kernel[1:], p.dilation[1:], p.padding[1:], strict=True)
-    ]
+    taps = [tuple(range(-a, k * d - a, d)) for k, d, a in zip(p.kernel[1:], p.dilation[1:], p.padding[1:], strict=True)]
     channels = (p.batch, p.groups, p.inputs, p.outputs)
     return plan(*taps, p.stride[1:], channels, p.size[1:], p.out_size[1:], p.lanes, p.itemsize)
 

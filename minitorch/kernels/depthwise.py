@@ -26,7 +26,7 @@ import numpy as np
 
 from .geometry import copy_band
 from .jit import njit, take
-from .simd import DOT_TAPS, ROW_VECTORS, dot_taps, row_tile
+from .simd import DOT_TAPS, ROW_VECTORS, copy_run, dot_taps, row_tile
 
 __all__ = ["Bands", "bands", "depthwise", "depthwise_weight"]
 
@@ -73,7 +73,19 @@ def bands(
         (first, end, *phase, *positions)
         for (phase, positions, _), first, end in zip(runs, ends[:-1], ends[1:], strict=True)
     ]
-    sizes = (*size, *out_size, *stride, *out_stride, height, rows, pitch, spans[0], top * stride[0], left * stride[1], lanes)
+    sizes = (
+        *size,
+        *out_size,
+        *stride,
+        *out_stride,
+        height,
+        rows,
+        pitch,
+        spans[0],
+        top * stride[0],
+        left * stride[1],
+        lanes,
+    )
     return Bands(
         sizes,
         np.array(phases, np.int64).ravel(),
@@ -117,15 +129,7 @@ def depthwise(counter, source, weight, out, channels, phases, taps, order, runs,
                         row_tile(flat, q, copy, q, taps, mine, first, end - first)
                     for i in range(count):
                         to = (p * out_height + (r0 + i) * row_step + row) * out_width + column
-                        if column_step == 1:
-                            for j in range(run_columns):
-                                out[to + j] = flat[i * pitch + j]
-                        elif column_step == 2:
-                            for j in range(run_columns):
-                                out[to + 2 * j] = flat[i * pitch + j]
-                        else:
-                            for j in range(run_columns):
-                                out[to + column_step * j] = flat[i * pitch + j]
+                        copy_run(out, to, column_step, flat, i * pitch, 1, run_columns)
         task = take(counter)
 
 

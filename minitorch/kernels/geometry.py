@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .jit import inner
-from .simd import ROWS
+from .simd import ROWS, copy_run, zero_run
 
 __all__ = ["Geometry", "Plan", "copy_band", "load_bands", "plan"]
 
@@ -157,19 +157,9 @@ def copy_band(image, start, height, width, first_row, first_column, row_stride, 
         inside = 0 <= row < height
         low, high = (begin, end) if inside else (columns, columns)
         at = start + row * width + first_column
-        for j in range(low):
-            band[line + j] = 0
-        if column_stride == 1:  # constants let the compiler move vectors
-            for j in range(low, high):
-                band[line + j] = image[at + j]
-        elif column_stride == 2:
-            for j in range(low, high):
-                band[line + j] = image[at + 2 * j]
-        else:
-            for j in range(low, high):
-                band[line + j] = image[at + j * column_stride]
-        for j in range(high, columns):
-            band[line + j] = 0
+        zero_run(band, line, low)
+        copy_run(band, line + low, 1, image, at + low * column_stride, column_stride, high - low)
+        zero_run(band, line + high, columns - high)
 
 
 @inner

@@ -83,7 +83,9 @@ def multiply(counter, left, right, out, left_index, right_index, rows, inner, co
                     at_left = left_start + i * inner + k0 * ROWS
                     to = (b * rows + i) * columns + j
                     if j + width <= columns:
-                        outer_tile(out, to, columns, left, at_left, 1, ROWS, right, at_right, width, steps, rows - i, k0 > 0)
+                        outer_tile(
+                            out, to, columns, left, at_left, 1, ROWS, right, at_right, width, steps, rows - i, k0 > 0
+                        )
                     else:  # a tile stores whole vectors: not past the end of a row
                         outer_tile(spare, 0, width, left, at_left, 1, ROWS, right, at_right, width, steps, ROWS, False)
                         for r in range(min(ROWS, rows - i)):
