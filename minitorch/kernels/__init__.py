@@ -5,8 +5,9 @@ minitorch.kernels.current()                          what is selected
 minitorch.kernels.compile_all()                      compile everything ahead
 
 registry.py     which implementation runs, and when      threads.py   the threads they run in
-jit.py          the door to Numba, the cache on disk     simd.py      register tiles
-matmul.py       panels and cache blocks                  geometry.py, correlate.py, conv.py   convolution
+jit.py          the door to Numba, the cache on disk     simd.py      register tiles, moves.py copies
+matmul.py       panels and cache blocks
+conv.py         convolution: channels.py, correlate.py, winograd.py, winograd_weight.py, depthwise.py over geometry.py
 softmax.py      one pass per row, elementary.py its exp  pool.py      max pooling
 draws.py        random numbers from the twister
 """

@@ -37,7 +37,8 @@ import numpy as np
 
 from .geometry import copy_band, grid
 from .jit import inner, njit, take
-from .simd import ROWS, VECTORS, copy_vectors, pixel_tile, transpose_block
+from .moves import copy_vectors, transpose_block
+from .simd import ROWS, VECTORS, pixel_tile
 
 __all__ = ["Layout", "correlate_channels", "layout", "pack_weight", "sum_weight", "unpack_weight"]
 

@@ -26,7 +26,8 @@ import numpy as np
 
 from .geometry import copy_band
 from .jit import njit, take
-from .simd import DOT_TAPS, ROW_VECTORS, copy_run, dot_taps, row_tile
+from .moves import copy_run
+from .simd import DOT_TAPS, ROW_VECTORS, dot_taps, row_tile
 
 __all__ = ["Bands", "bands", "depthwise", "depthwise_weight"]
 

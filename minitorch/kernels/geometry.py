@@ -27,7 +27,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .jit import inner
-from .simd import ROWS, copy_run, zero_run
+from .moves import copy_run, zero_run
+from .simd import ROWS
 
 __all__ = ["Geometry", "Plan", "copy_band", "load_bands", "plan"]
 

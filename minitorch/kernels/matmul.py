@@ -22,8 +22,9 @@ import numpy as np
 
 from . import threads
 from .jit import njit, plain, take
+from .moves import copy_vectors
 from .registry import accelerates
-from .simd import BITS, ROWS, VECTORS, copy_vectors, outer_tile
+from .simd import BITS, ROWS, VECTORS, outer_tile
 
 __all__ = ["matmul"]
 
