@@ -25,7 +25,7 @@ FLOORS = [
     },
     {"core"},
     {"ops"},
-    {"engine"},
+    {"engine", "tape"},
     {"methods", "access", "kernels", "legacy", "random", "batching"},
     {"autograd", "func", "linalg", "special", "io"},
     {"nn", "optim", "utils", "vision", "distributions"},

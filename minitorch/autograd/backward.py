@@ -10,7 +10,7 @@ from ..core.state import state
 from ..core.tensor import Tensor, node_of, wrap
 from ..engine import Walk
 from ..ops.join import stack
-from .tape import bare
+from ..tape import bare
 
 
 def _as_tuple(value) -> tuple:

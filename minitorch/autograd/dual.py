@@ -17,14 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from .. import trees
 from ..core.inplace import replay
-from ..core.levels import Level, at_level, highest, is_at, lifted, lowered
+from ..core.levels import Level, at_level, highest, is_at, lifted, lowered, per_example
 from ..core.lifted import Lifted, layout_of
 from ..core.op import ELEMENTWISE, LINEAR, VIEW
 from ..core.state import state
 from ..core.tensor import Tensor, wrap
+from ..tape import bare, follow, is_recorded, own_tape
 from .backward import grad
-from .tape import bare, follow, is_recorded, own_tape
 
 
 class Dual(Lifted):
@@ -110,6 +111,17 @@ def _refreshed(x: Tensor, level) -> Any:
     return x.array
 
 
+def _hides_numbers(x) -> bool:
+    """Whether the numbers of `x` are out of sight, at some level."""
+    array = x.array if isinstance(x, Tensor) else x
+    while isinstance(array, Lifted):
+        tangent = array.tangent if isinstance(array, Dual) else None
+        if array.level.hides_numbers or (tangent is not None and _hides_numbers(tangent)):
+            return True
+        array = array.value.array
+    return False
+
+
 class Forward(Level):
     """One forward mode: inside, primitives work on values and tangents."""
 
@@ -144,7 +156,34 @@ class Forward(Level):
         self.adopted += [weakref.ref(z) for z in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
     def call_each(self, function, args, kwargs):
-        return function(*args, **kwargs)
+        leaves, structure = trees.flatten((args, kwargs))
+        if not any([_hides_numbers(x) for x in leaves]):
+            return function.__wrapped__(*args, **kwargs)
+        moving = [k for k, x in enumerate(leaves) if isinstance(x, Tensor) and tangent_of(x, self) is not None]
+
+        @per_example
+        def push(primals, tangents):
+            with Forward() as level:
+                full = list(primals)
+                for k, t in zip(moving, tangents, strict=True):
+                    full[k] = level.dual(full[k], t)
+                args, kwargs = trees.unflatten(full, structure)
+                flat, push.structure = trees.flatten(function(*args, **kwargs))
+                known = [tangent_of(z, level) if isinstance(z, Tensor) else None for z in flat]
+                values = [primal_of(z, level) if isinstance(z, Tensor) else z for z in flat]
+                return values, [
+                    zeros_of(z) if t is None and isinstance(z, Tensor) else t
+                    for z, t in zip(values, known, strict=True)
+                ]
+
+        primals = [primal_of(x, self) if isinstance(x, Tensor) else x for x in leaves]
+        with lowered(self):
+            values, tangents = push(primals, [tangent_of(leaves[k], self) for k in moving])
+        duals = [
+            self.dual(z, t if z.dtype.is_floating_point else None) if isinstance(z, Tensor) else z
+            for z, t in zip(values, tangents, strict=True)
+        ]
+        return trees.unflatten(duals, push.structure)
 
     def process(self, op, inputs, params):
         primals, tangents = [], []

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from .. import trees
 from ..core.levels import Level, is_at, lowered
 from ..core.lifted import Lifted, layout_of
 from ..core.tensor import Tensor, wrap
 from ..ops.join import stack
 from ..ops.part import select_view
 from ..ops.shape import expand
+from .each import call_each
 from .rules import Batch, rule_for
 
 ITEM = (
@@ -93,6 +95,8 @@ def cannot_write(name: str) -> RuntimeError:
 class Mapping(Level):
     """One vmap: inside, primitives work on whole batches of `size` examples."""
 
+    hides_numbers = True
+
     def __init__(self, size: int, randomness: str = "error"):
         self.size, self.randomness = size, randomness
 
@@ -133,6 +137,11 @@ class Mapping(Level):
             else:
                 values.append(x)
                 mapped.append(False)
+        for name, value in params.items():
+            if is_at(self, value):  # random numbers, drawn for every example
+                params = {**params, name: value.value.array}
+                mapped[0] = True
+                values[0] = self.whole(inputs[0])
         if any(mapped):
             batch = Batch(op, inputs, values, mapped, params, self.size)
             rule = rule_for(op)
@@ -161,32 +170,48 @@ class Mapping(Level):
         return stacked(rows)
 
     def call_each(self, function, args, kwargs):
-        rows = [function(*self._pick(args, i), **self._pick(kwargs, i)) for i in range(self.size)]
-        return self.shown(rows)
+        return call_each(self, function, args, kwargs)
 
-    def shown(self, rows):
-        """The results of every example as what the function sees of them."""
-        out = stacked(rows)
-        if isinstance(out, tuple):
-            return (
-                type(rows[0])(*[wrap(Batched(self, z)) for z in out])
-                if hasattr(rows[0], "_fields")
-                else tuple([wrap(Batched(self, z)) for z in out])
+    def draws_for_each(self) -> bool:
+        if self.randomness == "error":
+            raise RuntimeError(
+                "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
+                "'different' randomness flags on vmap or perform the randomness operation out of vmap"
             )
-        return wrap(Batched(self, out)) if isinstance(out, Tensor) else out
+        return self.randomness == "different"
 
-    def _pick(self, value: Any, i: int):
-        """The arguments of example i."""
-        if isinstance(value, Tensor):
-            if not is_at(self, value):
-                return value
-            below = self.below(value)
-            return select_view(below, index=(i, Ellipsis)) if self.is_mapped(value) else below
-        if isinstance(value, dict):
-            return {k: self._pick(v, i) for k, v in value.items()}
-        if isinstance(value, (tuple, list)):
-            return type(value)([self._pick(v, i) for v in value])
-        return value
+    def call_drawing(self, function, args, kwargs):
+        leaves, structure = trees.flatten((args, kwargs))
+        rows, in_place = [], False
+        self.randomness = "same"  # for the calls below, each of which is one example's
+        try:
+            for i in range(self.size):
+                picked = [self.pick(x, i) for x in leaves]
+                args, kwargs = trees.unflatten(picked, structure)
+                rows.append(function(*args, **kwargs))
+                in_place = bool(picked) and rows[-1] is picked[0]
+        finally:
+            self.randomness = "different"
+        return leaves[0] if in_place else self.stacked(rows)
+
+    def pick(self, x, i: int):
+        """What example i has for `x`."""
+        if isinstance(x, Batched) and x.level is self:  # an array without a tensor around it
+            return self.pick(wrap(x), i).array
+        if not isinstance(x, Tensor) or not is_at(self, x):
+            return x
+        return select_view(self.below(x), index=(i, Ellipsis)) if self.is_mapped(x) else self.below(x)
+
+    def stacked(self, rows: list):
+        """The results of every example, as one example sees them."""
+        flat = [trees.flatten(row) for row in rows]
+        columns = zip(*[leaves for leaves, _ in flat], strict=True)
+        return trees.unflatten([self._joined(column) for column in columns], flat[0][1])
+
+    def _joined(self, column):
+        if isinstance(column[0], (np.ndarray, Lifted)):
+            return Batched(self, stacked([wrap(array) for array in column]))
+        return wrap(Batched(self, stacked(column))) if isinstance(column[0], Tensor) else column[0]
 
 
 def stacked(rows):

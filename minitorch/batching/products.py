@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from math import prod
 
 from ..core.tensor import Tensor
@@ -10,9 +11,11 @@ from ..ops.conv import FAMILY
 from ..ops.extrema import amax_dims, amin_dims
 from ..ops.loss import nll_loss, nll_loss_backward
 from ..ops.matmul import linear_layer, matmul
+from ..ops.norm import norm_backward
 from ..ops.permute import permute_dims, transpose_matrix
 from ..ops.product import prod_dim
 from ..ops.reduce import mean_dims, sum_dims
+from ..ops.rms_norm import rms_norm_backward
 from ..ops.shape import expand, insert_dim, reshape, squeeze_dims
 from .rules import RULES, Batch, batches, moved, with_rank
 
@@ -97,10 +100,9 @@ def added_products(batch: Batch):
     start, a, b = batch.aligned(rank)
     z = matmul(a, b)
     z = z * alpha if alpha != 1 else z
-    shape = z.array.shape
     if beta == 0:
         return z
-    return expand(start, shape) * beta + z if beta != 1 else start + z
+    return start * beta + z if beta != 1 else start + z
 
 
 # Images: the examples are more images of one batch, or, where each has a weight of its own, more groups of channels.
@@ -204,28 +206,76 @@ def pooled(batch: Batch):
 # Normalisation: weights broadcast from the right, as in the declaration.
 
 
-@batches(
-    "batch_norm_train", "instance_norm", "layer_norm", "group_norm", "root_mean_square_norm", "norm_backward_input",
-    "rms_norm_backward_input",
-)  # fmt: skip
+@batches("batch_norm_train", "instance_norm", "layer_norm", "group_norm", "root_mean_square_norm")
 def normalised(batch: Batch):
-    rank = max([x.array.ndim for x in batch.examples if isinstance(x, Tensor)])
-    inputs = batch.aligned(rank)
-    i = batch.op.inputs.index("input")
-    inputs[i] = batch.whole(i)
-    if not batch.mapped[0]:
-        inputs[0] = batch.whole(0)
-    return batch.call(*inputs, dims=moved(batch.params["dims"]))
+    """The kernels take one weight for all: what differs from example to example is multiplied in after them."""
+    rest = batch.aligned(batch.rank())[1:]
+    if not batch.size:
+        return None
+    out = _over_examples(batch, batch.call, [batch.whole()], [None for _ in rest])
+    z, statistics = (out[0], out[1:]) if isinstance(out, tuple) else (out, None)
+    weight, bias = (*rest, None)[:2]
+    z = z if weight is None else z * weight
+    z = z if bias is None else z + bias
+    return z if statistics is None else (z, *statistics)
 
 
-@batches("norm_backward_weight")
-def normalised_weight(batch: Batch):
-    size = batch.params["size"]
-    rank = batch.rank(1)
-    inputs = [batch.whole(0), batch.whole(1), *batch.aligned(rank)[2:]]
-    shape = (batch.size, *(1,) * (rank - len(size)), *size)
-    out = batch.call(*inputs, dims=moved(batch.params["dims"]), size=shape)
-    return reshape(out, (batch.size, *size))
+def _over_examples(batch: Batch, norm, tensors: list, others: list):
+    """`norm` of batches (B, *shape): statistics over the first dimension and some others are those of channels, which
+    the examples have side by side; else they run over the last dimensions."""
+    dims, rank = batch.params["dims"], tensors[0].array.ndim - 1
+    if dims[0] or len(dims) == rank:
+        return norm(*tensors, *others, dims=moved(dims))
+    out = norm(*[beside(x) for x in tensors], *others, dims=dims)
+    return tuple([apart(z, batch.size) for z in out])
+
+
+def _over_repeated(x: Tensor, size: int, shape: tuple[int, ...]) -> Tensor:
+    """The sum over what a weight of `shape` was repeated along, in every example."""
+    extra = x.array.ndim - 1 - len(shape)
+    repeated = [d for d in range(x.array.ndim - 1) if d < extra or shape[d - extra] != x.array.shape[d + 1]]
+    return reshape(sum_dims(x, dim=tuple([d + 1 for d in repeated]), keepdim=True), (size, *shape))
+
+
+@batches("norm_backward")
+def normalised_gradients(batch: Batch):
+    eps, i = batch.params["eps"], 3
+    grad, grad_mean, grad_var, x, mean, var, weight = batch.aligned(batch.rank(i))
+    grad, x = (with_rank(batch.whole(k), batch.rank(i)) for k in (0, i))
+    h = grad if weight is None else grad * weight
+    if not batch.size:
+        return None
+    tensors = [h, *[batch.whole(k) for k in (1, 2, 3, 4, 5)]]
+    (gx,) = _over_examples(batch, functools.partial(norm_backward, eps=eps), tensors, [])
+    if weight is None:
+        return (gx,)
+    xhat = (x - mean) / (var + eps).sqrt()
+    shape = batch.shape(6)
+    return gx, _over_repeated(grad * xhat, batch.size, shape), _over_repeated(grad, batch.size, shape)
+
+
+@batches("rms_norm_backward")
+def rms_normalised_gradients(batch: Batch):
+    eps, dims = batch.params["eps"], moved(batch.params["dims"])
+    grad, x = batch.whole(0), batch.whole(1)
+    weight = batch.aligned(batch.rank(1))[2]
+    gx = rms_norm_backward(grad if weight is None else grad * weight, x, dims=dims, eps=eps)[0]
+    if weight is None:
+        return (gx,)
+    xhat = x * (mean_dims(x * x, dim=dims, keepdim=True) + eps).rsqrt()
+    return gx, _over_repeated(grad * xhat, batch.size, batch.shape(2))
+
+
+@batches("batch_norm_eval")
+def normalised_by_running(batch: Batch):
+    """The kernel takes (N, C, ...): the examples are more of the N, unless the statistics differ among them."""
+    x, *rest = batch.values
+    if not any(batch.mapped[1:]) and batch.size:
+        return examples(batch.call(images(x), *rest), batch.size)
+    _, mean, var, weight, bias = batch.aligned(batch.rank())
+    z = (batch.whole() - mean) / (var + batch.params["eps"]).sqrt()
+    z = z if weight is None else z * weight
+    return z if bias is None else z + bias
 
 
 # Losses: each element's own, then their mean or sum over the example.

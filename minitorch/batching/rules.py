@@ -15,10 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from ..core.op import ELEMENTWISE
 from ..core.promote import COMPARE, DIFFERENCE, FLOAT, PROMOTE, result_dtype
 from ..core.tensor import Tensor
-from ..ops.convert import to_dtype
+from ..ops.comparison import choose
+from ..ops.convert import cast, to_dtype
 from ..ops.shape import expand, reshape
 
 
@@ -90,11 +93,15 @@ _SHAPED_BY_FIRST = frozenset(["copied_over", "filled", "drawn_from", "bernoulli_
 
 def elementwise(batch: Batch):
     """Broadcasting aligns at the right: dimensions of size 1 make up for examples of fewer dimensions."""
+    return batch.call(*elementwise_inputs(batch))
+
+
+def elementwise_inputs(batch: Batch) -> list:
     ranks = [x.array.ndim for x in batch.examples if isinstance(x, Tensor)]
     inputs = batch.aligned(max(ranks))
     if not batch.mapped[0] and batch.op.name in _SHAPED_BY_FIRST:
         inputs[0] = batch.whole(0)
-    return batch.call(*in_types_of_examples(batch, inputs))
+    return in_types_of_examples(batch, inputs)
 
 
 def in_types_of_examples(batch: Batch, inputs: list) -> list:
@@ -117,6 +124,23 @@ def in_types_of_examples(batch: Batch, inputs: list) -> list:
 
 
 batches("isclose_to")(elementwise)
+
+
+@batches("redrawn", "drawn_from", "bernoulli_drawn", "bernoulli_like")
+def drawn(batch: Batch):
+    """The numbers in the place of all others: the same for all examples, or a batch of them."""
+    inputs, values = elementwise_inputs(batch), batch.params["values"]
+    shape = inputs[0].array.shape
+    return batch.call(*inputs, values=values if values.shape == shape else np.broadcast_to(values, shape))
+
+
+@batches("masked_fill")
+def filled_where(batch: Batch):
+    """A number of each example is not the one number that `masked_fill` takes."""
+    if not batch.mapped[2]:
+        return elementwise(batch)
+    x, mask, value = batch.aligned(max(batch.rank(0), batch.rank(1)))
+    return choose(mask, cast(value, dtype=batch.examples[0].array.dtype), x)
 
 
 # By the meaning of parameters.
@@ -158,7 +182,7 @@ def along_dims(batch: Batch):
     """Along dimensions of the example. A number has none: those few are taken one by one."""
     if not all([x.array.ndim for x in batch.examples if isinstance(x, Tensor)]):
         return None
-    if "dim" in batch.params and batch.params["dim"] is None:
+    if ("dim" in batch.params and batch.params["dim"] is None) or batch.params.get("size") == ():
         return None
     return batch.op.call(*batch.all_whole(), **by_names(batch))
 

@@ -33,6 +33,7 @@ class Level:
     """
 
     depth = 0
+    hides_numbers = False  # whether a function at this level can not look at the numbers of its tensors
     mode_below: bool | None = None
 
     def __enter__(self):
@@ -67,7 +68,15 @@ class Level:
         raise NotImplementedError
 
     def call_each(self, function, args, kwargs):
-        """What `function`, which looks at the numbers of its arguments, returns for them."""
+        """What `function`, which is decorated with `per_example`, returns for arguments of this level."""
+        raise NotImplementedError
+
+    def draws_for_each(self) -> bool:
+        """Whether random numbers are drawn for every example by itself. RuntimeError where none may be drawn."""
+        return False
+
+    def call_drawing(self, function, args, kwargs):
+        """What `function`, which draws random numbers, returns when it draws for every example by itself."""
         raise NotImplementedError
 
     def prefers_composite(self, op) -> bool:
@@ -166,19 +175,32 @@ def per_example(function):
     @functools.wraps(function)
     def call(*args, **kwargs):
         if state.trace is not None:
-            level: Any = highest(leaves(args), dict(enumerate(leaves(kwargs.values()))))
+            level: Any = highest(leaves((args, kwargs)), {})
             if level is not None:
-                return level.call_each(function, args, kwargs)
+                return level.call_each(call, args, kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def draws(function):
+    """Decorator for a function that draws random numbers: a vmap says whether it may, and for which examples."""
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        for level in reversed(state.levels):
+            if level.draws_for_each():
+                return level.call_drawing(call, args, kwargs)
         return function(*args, **kwargs)
 
     return call
 
 
 def leaves(values) -> list:
-    """What is in (nested) tuples and lists."""
+    """What is in (nested) tuples, lists and dictionaries."""
     flat: list = []
-    for value in values:
-        if isinstance(value, (tuple, list)):
+    for value in values.values() if isinstance(values, dict) else values:
+        if isinstance(value, (tuple, list, dict)):
             flat += leaves(value)
         else:
             flat.append(value)

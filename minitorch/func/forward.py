@@ -9,10 +9,10 @@ from typing import Any
 from .. import trees
 from ..autograd.backward import grad as gradients
 from ..autograd.dual import Dual, Forward, primal_of, tangent_of
-from ..autograd.tape import bare, follow, own_tape
 from ..batching.vmap import KEPT, vmap
 from ..core.levels import at_level
 from ..core.tensor import Tensor, node_of, wrap
+from ..tape import bare, follow, own_tape
 from .arguments import all_tensors, basis, chosen, replaced, same_structure, shared, with_aux, zeros_of
 from .reverse import Pullback, jacrev
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from .. import trees
 from ..autograd.backward import grad as gradients
-from ..autograd.tape import bare, follow, is_recorded, own_tape
 from ..batching import vmap
 from ..core.levels import current, lifted
 from ..core.state import state, tick
 from ..core.tensor import Tensor, node_of
+from ..tape import bare, follow, is_recorded, own_tape
 from .arguments import all_tensors, basis, chosen, ones_of, replaced, shared, with_aux, zeros_of
 
 

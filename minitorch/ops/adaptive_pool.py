@@ -10,6 +10,7 @@ from math import prod
 
 import numpy as np
 
+from ..core.lifted import numbers
 from ..core.op import GENERAL, LINEAR, SAME, function, op
 from ..core.tensor import Tensor
 from ..shapes import as_int
@@ -217,7 +218,7 @@ def unpool(n: int, input, indices, kernel_size, stride, padding, output_size) ->
         )
     if input.array.dtype.kind in "iub":
         raise NotImplementedError(f"{name}(): not implemented for {input.dtype}")
-    found = indices.array
+    found = numbers(indices.array)
     if found.size and not (0 <= found.min() and found.max() < prod(size)):
         wrong = found[(found < 0) | (found >= prod(size))][0]
         raise RuntimeError(f"{name}(): Found an invalid max index: {wrong} (output volumes are of size {size})")

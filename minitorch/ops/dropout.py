@@ -14,11 +14,13 @@ import numpy as np
 
 from .. import samplers
 from ..core.inplace import apply_in_place
+from ..core.levels import draws
 from ..core.op import ELEMENTWISE, SAME, function, op
 from ..core.tensor import Tensor, wrap
 from ..dtypes import NUMPY_HALF
 from ..generator import default_generator
 from ..rounding import FLOAT32, as_type
+from .comparison import choose
 from .factory import empty_like_array
 
 # -scale * alpha of SELU, the value to which alpha dropout sets what it drops.
@@ -36,6 +38,7 @@ def masked_scale(input, *, mask, scale):
     return np.multiply(input, np.multiply(mask, scale, dtype=input.dtype), out=np.empty_like(input))
 
 
+@draws
 def _draw_mask(like: np.ndarray, p: float, channels: bool) -> np.ndarray:
     """True where an element (a channel) of `like` is kept."""
     if channels:
@@ -67,8 +70,8 @@ def _alpha_dropped(input: Tensor, p: float, *, like: np.ndarray, channels: bool)
     mask = _draw_mask(like, p, channels)
     dtype = input.array.dtype
     saturation, shift = np.array(-SELU_SATURATION * a, dtype), np.array(SELU_SATURATION * a * p, dtype)
-    offset = np.where(mask, dtype.type(0), saturation) + shift
-    return masked_scale(input, mask=mask, scale=float(np.array(a, dtype))) + wrap(offset)
+    offset = choose(wrap(mask), wrap(shift), wrap(saturation + shift))
+    return masked_scale(input, mask=mask, scale=float(np.array(a, dtype))) + offset
 
 
 def _dropout(name: str, apply, input: Tensor, p: float, training: bool, inplace: bool, *, channels: bool) -> Tensor:

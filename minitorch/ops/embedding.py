@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.levels import per_example
+from ..core.lifted import numbers
 from ..core.op import LINEAR, SAME, function, op
 from ..core.tensor import Tensor, bump_version, wrap
 from ..shapes import as_int
@@ -85,7 +87,7 @@ def check_indices(name: str, input, weight, no_such_row: type = IndexError) -> N
         raise RuntimeError(f"{name}(): expected indices of type int64 or int32, but got {input.dtype}")
     if weight.array.ndim != 2:
         raise RuntimeError(f"{name}(): 'weight' must be 2-D, but got size {list(weight.array.shape)}")
-    index = input.array
+    index = numbers(input.array)
     if index.size and not (0 <= index.min() and index.max() < len(weight.array)):
         wrong = index[(index < 0) | (index >= len(weight.array))][0]
         raise no_such_row(f"{name}(): index out of range in self: {wrong} for a table of {len(weight.array)} rows")
@@ -162,6 +164,7 @@ def bag_limits(offsets, count: int, include_last_offset: bool) -> tuple[np.ndarr
 
 
 @function(torch="nn.functional.embedding_bag")
+@per_example
 def embedding_bag(
     input,
     weight,

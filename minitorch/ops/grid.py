@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.levels import per_example
 from ..core.op import function
 from ..core.tensor import Tensor, wrap
 from .convert import cast
@@ -106,6 +107,7 @@ def sample(flat: Tensor, spatial, taps) -> Tensor:
 
 
 @function(torch="nn.functional.grid_sample")
+@per_example
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None) -> Tensor:
     """The values of (N, C, *size) at the points of grid (N, *out, 2 or 3), which run from -1 to 1: (N, C, *out).
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..core.call import view_of
 from ..core.inplace import apply_in_place, check_overlap
+from ..core.lifted import Lifted, layout_of
 from ..core.op import GENERAL, KEEP, LINEAR, function, op
 from ..core.promote import number
 from ..core.state import state
@@ -147,6 +148,7 @@ def _bad_index(item) -> IndexError:
     )
 
 
+_ARRAYS = (np.ndarray, Lifted)
 _PLAIN = (int, type(None))
 _INT64 = np.dtype(np.int64)
 
@@ -241,7 +243,7 @@ def _read(index) -> list:
             items.append(np.array(item))
         elif isinstance(item, Tensor) or _is_listlike(item):
             array = _as_index_array(item)
-            items.append(int(array) if array.ndim == 0 and array.dtype.kind == "i" else array)
+            items.append(_one_place(array) if array.ndim == 0 and array.dtype.kind == "i" else array)
         elif isinstance(item, str):
             raise TypeError("new(): invalid data type 'str'")
         else:
@@ -252,12 +254,17 @@ def _read(index) -> list:
     return items
 
 
+def _one_place(array):
+    """An integer without dimensions: an int, where it is one for all examples of a vmap."""
+    return array if isinstance(array, Lifted) else int(array)
+
+
 def _parts(shape, items) -> tuple[list[int], tuple, list]:
     """An index in three parts: where dimensions of size 1 are put in first, a basic index for what that gives, and
     the index tensors for each dimension of its result."""
     taken = sum(
         [
-            i.ndim if isinstance(i, np.ndarray) and i.dtype == np.bool_ else i is not None and i is not Ellipsis
+            i.ndim if isinstance(i, _ARRAYS) and i.dtype == np.bool_ else i is not None and i is not Ellipsis
             for i in items
         ]
     )
@@ -279,11 +286,11 @@ def _parts(shape, items) -> tuple[list[int], tuple, list]:
                 basic += [ALL] * (len(shape) - taken)
                 tensors += [None] * (len(shape) - taken)
             ellipsis = True
-        elif isinstance(item, np.ndarray) and item.ndim == 0:  # True or False: a new dimension, kept or emptied
+        elif isinstance(item, _ARRAYS) and item.ndim == 0:  # True or False: a new dimension, kept or emptied
             inserted.append(len(basic))
             basic.append(ALL)
             tensors.append(np.zeros(int(item), np.int64))
-        elif isinstance(item, np.ndarray):
+        elif isinstance(item, _ARRAYS):
             span = item.ndim if item.dtype.kind == "b" else 1
             basic += [ALL] * span
             tensors.append(item)
@@ -312,7 +319,7 @@ def _view_part(input: Tensor, inserted, basic) -> Tensor:
 def _check_indices(shape, tensors) -> list[np.ndarray | None]:
     """The index tensors without the marks. IndexError for masks that do not fit."""
     for d, tensor in enumerate(tensors):
-        if isinstance(tensor, np.ndarray) and tensor.dtype.kind == "b":
+        if isinstance(tensor, _ARRAYS) and tensor.dtype.kind == "b":
             for k, n in enumerate(tensor.shape):
                 if n != shape[d + k]:
                     raise IndexError(
@@ -423,16 +430,21 @@ def _check_put(input: Tensor, values: Tensor) -> None:
         )
 
 
+def _any_place(index):
+    """An index that gives the same shape, for places that differ from example to example of a vmap."""
+    return np.zeros(index.shape, np.int64) if isinstance(index, Lifted) and index.dtype.kind != "b" else index
+
+
 def _fitted(input: Tensor, indices, values: Tensor) -> Tensor:
     """`values` in a shape that NumPy broadcasts to input[indices]. IndexError, RuntimeError where it does not fit."""
     array, key = input.array, _key(indices)
     try:
-        shape = np.broadcast_to(np.empty((), np.bool_), array.shape)[key].shape
+        shape = np.broadcast_to(np.empty((), np.bool_), array.shape)[tuple(map(_any_place, key))].shape
     except IndexError as error:
         raise _in_torchs_words(array.shape, indices, error) from None
     values = _without_leading_ones(values, len(shape))
     try:
-        np.broadcast_to(values.array, shape)
+        np.broadcast_to(layout_of(values.array), shape)
     except ValueError:
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(values.array.shape)} cannot be broadcast to indexing result "

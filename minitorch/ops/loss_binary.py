@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from ..core.lifted import numbers
 from ..core.op import GENERAL, PROMOTE, SAME, function, op
 from ..core.tensor import Tensor
 from ..shapes import broadcast_shapes
@@ -63,7 +64,7 @@ def binary_cross_entropy(
         )
     if weight is not None:
         weight = weight.expand(broadcast_shapes(target.array.shape, weight.array.shape))
-    probabilities = input.array
+    probabilities = numbers(input.array)
     if probabilities.size and not (
         np.minimum.reduce(probabilities, None) >= 0 and np.maximum.reduce(probabilities, None) <= 1
     ):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.levels import per_example
 from ..core.op import GENERAL, SAME, function, op
 from ..core.tensor import Tensor, wrap
 from .comparison import where
@@ -136,6 +137,7 @@ def _padded(targets: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 @function(torch=("nn.functional.ctc_loss", "ctc_loss"))
+@per_example
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

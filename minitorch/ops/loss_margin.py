@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.levels import per_example
 from ..core.lifted import numbers
 from ..core.op import function
 from ..core.tensor import Tensor, wrap
-from .comparison import minimum, where
+from .comparison import eq, minimum, where
 from .loss import reduced, reduction_of
 from .norms import pairwise_distance
 from .pick import pick
@@ -122,11 +123,12 @@ def multi_margin_loss(
     short = short if p == 1 else short * short
     if weight is not None:
         short = short * weight[column]
-    loss = sum(short.masked_fill(wrap(np.arange(classes) == column.array), 0), 1) / classes
+    loss = sum(short.masked_fill(eq(wrap(np.arange(classes)), column), 0), 1) / classes
     return reduced(loss if input.array.ndim == 2 else loss.reshape(()), reduction)
 
 
 @function(torch="nn.functional.multilabel_margin_loss")
+@per_example
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean"
 ) -> Tensor:

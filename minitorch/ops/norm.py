@@ -29,10 +29,11 @@ from math import prod
 import numpy as np
 
 from ..core.op import ELEMENTWISE, GENERAL, PROMOTE, SAME, function, op
+from ..core.state import state
 from ..core.tensor import Tensor, bump_version
 from ..dtypes import NUMPY_HALF, float32
 from ..shapes import as_int
-from .convert import cast
+from .convert import cast, copy_
 from .family import renamed
 from .half import widened
 from .reduce import add_reduce, sum_to_size
@@ -196,10 +197,15 @@ def per_channel(value, ndim: int):
     return None if value is None else value.reshape(-1, *[1] * (ndim - 2))
 
 
-def update_running(running: Tensor, now: np.ndarray, momentum: float) -> None:
-    """running = (1 - momentum) running + momentum now, in place, rounded once."""
+def update_running(running: Tensor, now: Tensor, momentum: float, factor: float = 1.0) -> None:
+    """running = (1 - momentum) running + momentum * factor * now, in place, rounded once."""
+    if state.trace is not None:
+        wide, double = now.detach().reshape(running.array.shape), np.dtype(np.float64)
+        copy_(running, cast(running, dtype=double) * (1 - momentum) + cast(wide, dtype=double) * (factor * momentum))
+        return
     old = running.array.astype(np.float64)
-    running.array[...] = (1 - momentum) * old + momentum * now.reshape(old.shape)
+    new = now.array.astype(np.float64).reshape(old.shape) * factor
+    running.array[...] = (1 - momentum) * old + momentum * new
     bump_version(running)
 
 
@@ -244,8 +250,8 @@ def batch_norm(
     z, mean, var = apply(BATCH, x, w, b, dims, eps)
     if running_mean is not None:
         n = count(shape, dims)
-        update_running(running_mean, mean.array, momentum)
-        update_running(running_var, var.array.astype(np.float64) * (n / (n - 1)), momentum)
+        update_running(running_mean, mean, momentum)
+        update_running(running_var, var, momentum, n / (n - 1))
     return cast(z, dtype=input.array.dtype)
 
 
@@ -280,9 +286,9 @@ def instance_norm(
     z, mean, var = apply(INSTANCE, x, per_channel(w, len(shape)), per_channel(b, len(shape)), dims, eps)
     n = count(shape, dims)
     if running_mean is not None:
-        update_running(running_mean, mean_over(mean.array, (0,)), momentum)
+        update_running(running_mean, mean.detach().mean(0), momentum)
     if running_var is not None:
-        update_running(running_var, mean_over(var.array, (0,)) * (n / (n - 1)), momentum)
+        update_running(running_var, var.detach().mean(0), momentum, n / (n - 1))
     return cast(z, dtype=input.array.dtype)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..core.lifted import layout_of
 from ..core.op import KEEP, LINEAR, VIEW, function, op
 from ..core.tensor import Tensor, wrap
 from ..shapes import as_int, normalize_dim, size_arguments
@@ -273,13 +274,13 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
         raise RuntimeError("mismatch in length of strides and shape")
     if any(s < 0 for s in stride):
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
-    offset = 0 if storage_offset is None else as_int(storage_offset, "storage_offset") - _own_offset(array)
+    offset = 0 if storage_offset is None else as_int(storage_offset, "storage_offset") - _own_offset(layout_of(array))
     layout = size, stride, offset
     try:
         return as_strided_view(input, layout=layout, source=(array.shape, element_strides(array), 0))
     except (RuntimeError, TypeError):
         raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {_own_offset(array) + offset} are "
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {_own_offset(layout_of(array)) + offset} are "
             "out of bounds for the storage of the tensor"
         ) from None
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import samplers
 from ..core.inplace import write_out
+from ..core.levels import draws
 from ..core.op import ELEMENTWISE, KEEP, function, op
 from ..core.state import no_grad
 from ..core.tensor import Tensor, wrap
@@ -63,6 +64,7 @@ def _draw_new(name: str, sample, sizes, size, out, dtype, device, requires_grad)
 
 
 @function(torch="rand")
+@draws
 def rand(
     *sizes, size=None, generator=None, out=None, dtype=None, layout=None, device=None, pin_memory=False,
     requires_grad=False,
@@ -77,6 +79,7 @@ def rand(
 
 
 @function(torch="randn")
+@draws
 def randn(
     *sizes, size=None, generator=None, out=None, dtype=None, layout=None, device=None, pin_memory=False,
     requires_grad=False,
@@ -98,6 +101,7 @@ def _like(name: str, input, dtype, device, memory_format) -> np.ndarray:
 
 
 @function(torch="rand_like")
+@draws
 def rand_like(
     input, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False,
     memory_format=None,
@@ -110,6 +114,7 @@ def rand_like(
 
 
 @function(torch="randn_like")
+@draws
 def randn_like(
     input, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False,
     memory_format=None,
@@ -128,6 +133,7 @@ def _integers(name: str, low: int, high: int, count: int, dtype: np.dtype, gener
 
 
 @function(torch="randint")
+@draws
 def randint(
     *bounds, low=None, high=None, size=None, generator=None, out=None, dtype=None, layout=None, device=None,
     pin_memory=False, requires_grad=False,
@@ -154,6 +160,7 @@ def randint(
 
 
 @function(torch="randint_like")
+@draws
 def randint_like(
     input, low_or_high=None, high=None, *, low=None, generator=None, dtype=None, layout=None, device=None,
     pin_memory=False, requires_grad=False, memory_format=None,
@@ -169,6 +176,7 @@ def randint_like(
 
 
 @function(torch="randperm")
+@draws
 def randperm(
     n, *, generator=None, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False
 ) -> Tensor:
@@ -196,6 +204,7 @@ def drawn_from(input, other=None, *, values):
 
 
 @function(torch="normal")
+@draws
 def normal(
     mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None, pin_memory=False,
     requires_grad=False,
@@ -272,6 +281,7 @@ def check_probability(name: str, p: float) -> None:
 
 
 @function(torch="bernoulli")
+@draws
 def bernoulli(input: Tensor, p: float | None = None, *, generator=None, out: Tensor | None = None) -> Tensor:
     """Ones with the probabilities `input`, else zeros, in its type; with `p`, every element with that probability.
 
@@ -290,6 +300,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator=None, out: Ten
 
 
 @function(torch="multinomial")
+@draws
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator=None, out=None) -> Tensor:
     """Indices drawn in proportion to the weights in each row: (n) to (num_samples), (rows, n) to (rows, num_samples).
 

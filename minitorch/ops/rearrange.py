@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from ..core.levels import per_example
 from ..core.op import KEEP, LINEAR, function, op
 from ..core.tensor import Tensor, wrap
 from ..shapes import as_int, normalize_dim, normalize_dims, size_arguments
@@ -143,6 +144,7 @@ def tile(input: Tensor, *order, dims: Sequence[int] | None = None) -> Tensor:
 
 
 @function(torch="repeat_interleave")
+@per_example
 def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
     """Every place along `dim` (of the flat tensor, without `dim`) `repeats` times in a row, or repeats[i] times.
 

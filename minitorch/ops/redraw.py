@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .. import samplers
 from ..core.inplace import apply_in_place, check_overlap
+from ..core.levels import draws
 from ..core.op import ELEMENTWISE, KEEP, function, op
 from ..core.tensor import Tensor
 from ..dtypes import finfo
@@ -43,6 +44,7 @@ def _from(first, named: dict):
 
 
 @function(torch="Tensor.uniform_")
+@draws
 def uniform_(self: Tensor, low: float = 0.0, to: float = 1.0, *, generator=None, **named) -> Tensor:
     """Overwrite with uniform numbers in [from, to); `from` comes first or by name."""
     low = _from(low, named)
@@ -60,6 +62,7 @@ def uniform_(self: Tensor, low: float = 0.0, to: float = 1.0, *, generator=None,
 
 
 @function(torch="Tensor.normal_")
+@draws
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator=None) -> Tensor:
     """Overwrite with normal numbers. RuntimeError for a negative `std`."""
     check_std("normal", std)
@@ -73,6 +76,7 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator=None
 
 
 @function(torch="Tensor.random_")
+@draws
 def random_(self: Tensor, *bounds, generator=None, **named) -> Tensor:
     """Overwrite with integers: `random_()` takes all that the type holds without gaps from 0 on, `random_(to)` those
     in [0, to), `random_(from, to)` those in [from, to); with to=None, from `from` to the largest.
@@ -96,6 +100,7 @@ def random_(self: Tensor, *bounds, generator=None, **named) -> Tensor:
 
 
 @function(torch="Tensor.bernoulli_")
+@draws
 def bernoulli_(self: Tensor, p=0.5, *, generator=None) -> Tensor:
     """Overwrite with ones with probability `p` (a number or a tensor that broadcasts), else zeros."""
     if isinstance(p, Tensor):
@@ -112,6 +117,7 @@ def bernoulli_(self: Tensor, p=0.5, *, generator=None) -> Tensor:
 
 
 @function(torch="Tensor.exponential_")
+@draws
 def exponential_(self: Tensor, lambd: float = 1.0, *, generator=None) -> Tensor:
     """Overwrite with exponential numbers of rate `lambd` > 0."""
     if not lambd > 0:
@@ -122,6 +128,7 @@ def exponential_(self: Tensor, lambd: float = 1.0, *, generator=None) -> Tensor:
 
 
 @function(torch="Tensor.geometric_")
+@draws
 def geometric_(self: Tensor, p: float, *, generator=None) -> Tensor:
     """Overwrite with the number of trials up to a first success of probability 0 < `p` < 1."""
     if not 0 < p < 1:
@@ -133,6 +140,7 @@ def geometric_(self: Tensor, p: float, *, generator=None) -> Tensor:
 
 
 @function(torch="Tensor.cauchy_")
+@draws
 def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator=None) -> Tensor:
     """Overwrite with Cauchy numbers of the given median and scale `sigma` > 0."""
     if not sigma > 0:
@@ -143,6 +151,7 @@ def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator=
 
 
 @function(torch="Tensor.log_normal_")
+@draws
 def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator=None) -> Tensor:
     """Overwrite with exp of normal numbers of mean `mean` and deviation `std` > 0."""
     if not std > 0:

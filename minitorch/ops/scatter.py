@@ -16,12 +16,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core.inplace import write_view
+from ..core.levels import per_example
 from ..core.lifted import numbers
 from ..core.op import GENERAL, KEEP, LINEAR, function, op
 from ..core.promote import number
 from ..core.tensor import Tensor, wrap
 from ..shapes import as_int, broadcast_shapes, contiguous_strides, normalize_dim
-from .comparison import eq
+from .comparison import choose, eq
 from .convert import cast
 from .index import add_rows, put_at, take_at, zero_of, zeros_like
 from .part import ALL, diagonal_view, select_view, slice_view
@@ -98,6 +99,7 @@ def _check_index(name: str, index: Tensor) -> None:
 
 def _check_range(index: np.ndarray, n: int, dim: int) -> None:
     """RuntimeError for an index that is negative or beyond n - 1."""
+    index = numbers(index)
     if index.size and index.view(f"u{index.itemsize}").max() >= n:  # negative ones count as very large
         wrong = index[(index < 0) | (index >= n)].flat[0]
         raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {n}")
@@ -199,9 +201,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     a, b = list(common), list(common)
     n = a[dim] = input.array.shape[dim]
     b[dim] = indices.array.shape[dim]
-    places = indices.array
+    places = numbers(indices.array)
     if places.size and places.min() < 0:
-        indices = wrap(np.where((places >= -n) & (places < 0), places + n, places))
+        indices = choose((indices >= -n) & (indices < 0), indices + n, indices)
     return gather(expand(input, a), dim, expand(indices, b))
 
 
@@ -278,6 +280,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 
 @function(torch="index_fill")
+@per_example
 def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
     """`input` with `value` (a number or 0-dim tensor) at the places `index` along `dim`. IndexError out of range."""
     if isinstance(value, Tensor):
@@ -351,6 +354,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
 
 @function(torch="masked_scatter")
+@per_example
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`input` with the first elements of `source`, in order, at the places where the mask (which broadcasts) holds."""
     _check_mask("masked_scatter_", mask)
@@ -409,6 +413,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
 
 
 @function(torch="unravel_index")
+@per_example
 def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, ...]:
     """The index along each dimension of a tensor of this shape, for flat places."""
     if not isinstance(indices, Tensor) or indices.array.dtype.kind not in "iu":

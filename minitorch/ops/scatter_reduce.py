@@ -11,8 +11,8 @@ import numpy as np
 from ..core.op import GENERAL, SAME, function, op
 from ..core.tensor import Tensor, wrap
 from ..shapes import normalize_dim
-from .comparison import where
-from .scatter import _along, _flat_places, gather_at, scatter, scatter_add, scatter_at
+from .comparison import maximum, where
+from .scatter import _along, _flat_places, gather_at, scatter, scatter_add, scatter_at, scatter_zeros
 from .shape import expand, reshape
 
 COMBINE = {"sum": np.add, "mean": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
@@ -39,8 +39,8 @@ def _counts(shape, places: np.ndarray, include_self: bool) -> np.ndarray:
 
 def _ones_scattered(g: Tensor, src: Tensor, index: Tensor, dim: int, include_self: bool) -> Tensor:
     shape = g.array.shape
-    counts = _counts(shape, _flat_places(shape, index.array, dim), include_self)
-    return wrap(counts.reshape(shape).astype(g.array.dtype))
+    counts = scatter_zeros(wrap(np.ones(index.array.shape, g.array.dtype)), index, dim=dim, size=shape)
+    return maximum(counts + float(include_self), wrap(np.ones((), g.array.dtype)))
 
 
 def _not_self(g: Tensor, index: Tensor, dim: int, include_self: bool) -> Tensor:

@@ -16,6 +16,9 @@ from ..core.tensor import Tensor, wrap
 from ..shapes import normalize_dim
 from .arithmetic import neg
 from .convert import to_dtype
+from .creation import ones_like
+from .extrema import argmax_dim
+from .pick import place
 from .product import recurrence, shift
 from .reduce import add_reduce, numpy_arguments, reduced_dims, spread, sum_dims
 from .scan import accumulate, along
@@ -189,9 +192,9 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     if not hard:
         return soft
     dim = normalize_dim(dim, logits.array.ndim)
-    one_hot = np.zeros(soft.array.shape, soft.array.dtype)
-    np.put_along_axis(one_hot, soft.array.argmax(dim, keepdims=True), 1, dim)
-    return wrap(one_hot) - soft.detach() + soft
+    largest = argmax_dim(soft, dim=dim, keepdim=True)
+    one_hot = place(ones_like(largest, dtype=soft.dtype), largest, size=soft.array.shape, dim=dim, keepdim=True)
+    return one_hot - soft.detach() + soft
 
 
 # logsumexp.

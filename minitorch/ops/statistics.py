@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from ..core.levels import per_example
 from ..core.lifted import numbers
 from ..core.op import GENERAL, KEEP, SAME, function, op
 from ..core.tensor import Tensor, wrap
@@ -109,6 +110,7 @@ def histogram_counts(input, *, bins, low, high):
 
 
 @function(torch="histc")
+@per_example
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """The number of elements in each of `bins` equal parts of [min, max] (of the input's own range if both are equal).
 
@@ -175,6 +177,7 @@ def _ranks(values: np.ndarray, q: Tensor, skip_nan: bool) -> Tensor:
     return ranks.masked_fill(wrap(unordered.any(-1, keepdims=True)), n - 1)
 
 
+@per_example
 def _quantile(name, input: Tensor, q, dim, keepdim: bool, interpolation: str, skip_nan: bool) -> Tensor:
     array = input.array
     if not array.size:

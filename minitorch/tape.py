@@ -5,11 +5,12 @@ The tape of a reverse mode lies at one level (core/levels.py): its nodes connect
 
 from __future__ import annotations
 
-from ..core.lifted import Lifted
-from ..core.node import Leaf
-from ..core.state import state
-from ..core.tensor import Tensor, edits_of, node_of, wrap
-from ..ops.shape import view_as
+from .core.lifted import Lifted
+from .core.node import Leaf
+from .core.state import state
+from .core.tensor import Tensor, edits_of, node_of, wrap
+from .engine import Walk
+from .ops.shape import view_as
 
 
 class own_tape:
@@ -61,3 +62,10 @@ def follow(tensor: Tensor) -> Tensor:
     alias = bare(tensor)
     alias.node = Leaf(alias)
     return alias
+
+
+def pulled_back(outputs, inputs, cotangents, create_graph: bool) -> list:
+    """The gradients of `outputs` with respect to `inputs`, None where there is none."""
+    walk = Walk(create_graph, create_graph, {node_of(x) for x in inputs})
+    walk.run([(node_of(z), v if create_graph else bare(v)) for z, v in zip(outputs, cotangents, strict=True)])
+    return [walk.found.get(node_of(x)) for x in inputs]
