@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import trees
@@ -16,6 +18,8 @@ class _Gradients:
     """The part of a node that differs for a function called for every example: its rule pulls back through each."""
 
     __slots__ = ()
+    params: Any  # what Node keeps
+    edges: Any
 
     def gradients(self, g, needed) -> list:
         function, leaves, structure, wanted = self.params

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import operator
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -204,7 +205,7 @@ def _as_list(item):
     return [_as_list(i) for i in item] if _is_listlike(item) else item.tolist() if isinstance(item, Tensor) else item
 
 
-def _as_index_array(item) -> np.ndarray:
+def _as_index_array(item) -> Any:
     """A Tensor, list, range or ndarray as integers or a mask."""
     if isinstance(item, Tensor):
         array = item.array
@@ -286,7 +287,7 @@ def _parts(shape, items) -> tuple[list[int], tuple, list]:
                 basic += [ALL] * (len(shape) - taken)
                 tensors += [None] * (len(shape) - taken)
             ellipsis = True
-        elif isinstance(item, _ARRAYS) and item.ndim == 0:  # True or False: a new dimension, kept or emptied
+        elif isinstance(item, np.ndarray) and item.ndim == 0:  # True or False: a new dimension, kept or emptied
             inserted.append(len(basic))
             basic.append(ALL)
             tensors.append(np.zeros(int(item), np.int64))
