@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 import warnings
 
-from . import access, autograd, dtypes, legacy, methods, ops
+from . import access, autograd, dtypes, extend, legacy, methods, ops
 from .access import channels_last, channels_last_3d, contiguous_format, memory_format, preserve_format, strided
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from .core.op import PUBLIC
+from .core.op import PUBLIC, op
 from .core.tensor import Tensor
 from .devices import device
 from .dtypes import (

@@ -429,6 +429,7 @@ from .random import manual_seed as manual_seed
 from .access import memory_format as memory_format
 nan: Any
 from .core.state import no_grad as no_grad
+from .core.op import op as op
 pi: Any
 preserve_format: Any
 from .random import seed as seed

@@ -38,7 +38,7 @@ class Call:
         return list(unique.values())
 
     def run(self) -> Call:
-        self.lib.manual_seed(0)  # random operations draw from the same place of the same stream
+        seed(self.lib)
         try:
             self.output = self.function(*self.args, **self.kwargs)
         except Exception as error:
@@ -48,6 +48,16 @@ class Call:
     def differentiable(self) -> list:
         """The outputs a gradient can start from, after torch's ``output_process_fn_grad`` of this sample."""
         return [t for t in tensors_in(self.process(self.output)) if t.requires_grad]
+
+
+def seed(lib: Any) -> None:
+    """Random operations draw from the same place of the same stream."""
+    if lib is torch:  # `torch.manual_seed` takes down the stack for every kind of device: half the time of a small call
+        torch.default_generator.manual_seed(0)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(0)
+    elif hasattr(lib, "manual_seed"):
+        lib.manual_seed(0)
 
 
 def copy_strided(value: Any) -> Any:
@@ -119,7 +129,7 @@ def forward_derivative(call: Call, tangents: Sequence) -> list:
     forward_ad = lib.autograd.forward_ad
     with forward_ad.dual_level():
         duals = {id(leaf): forward_ad.make_dual(leaf, v) for leaf, v in zip(leaves, tangents, strict=True)}
-        lib.manual_seed(0)
+        seed(lib)
         output = call.function(*replace(call.args, duals), **replace(call.kwargs, duals))
         outputs = [t for t in tensors_in(call.process(output)) if t.is_floating_point()]
         parts = [forward_ad.unpack_dual(t) for t in outputs]

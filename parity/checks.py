@@ -171,7 +171,8 @@ def check_variant(sample: Sample, variant: Callable, inplace: bool) -> Differenc
     found = truth.unless_rounding(compare(ours.output, theirs.output), truth.output, our_values, values)
     if found or not inplace:
         return found
-    if found := compare(ours.args[0], theirs.args[0], where="input after the call"):
+    found = compare(ours.args[0], theirs.args[0], where="input after the call")
+    if found := truth.unless_rounding(found, truth.output, [ours.args[0]], [theirs.args[0]]):
         return found
     leaves, our_leaves = [[t for t, _ in to.pairs if t.requires_grad], [t for _, t in to.pairs if t.requires_grad]]
     outputs, our_outputs = [[t for t in tensors_in(c.output) if t.requires_grad] for c in (theirs, ours)]

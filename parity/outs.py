@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from . import calls
+from .accuracy import Truth
 from .bridge import tensors_in
 from .calls import Call
 from .harness import TOLERANCES, Difference, compare, describe, dtype_name
@@ -88,9 +89,11 @@ def written(
         return refused(ours, theirs, where)
     if any(a is not b for a, b in zip(tensors_in(ours.output), our_outs, strict=True)):
         return Difference("behaviour", where, f"{where}: what minitorch returns is not the tensor that was given")
+    truth = Truth(sample, sample.info.op)
     for mine, true, result in zip(our_outs, given, results, strict=True):
         rtol, atol = TOLERANCES.get(dtype_name(result.dtype), (0.0, 0.0))
-        if found := compare(mine, true, where=where, rtol=rtol, atol=atol):
+        found = compare(mine, true, where=where, rtol=rtol, atol=atol)
+        if found := truth.unless_rounding(found, truth.output, our_outs, given):
             return found
         if kind in ("exact", "strided") and true.numel() and not calls.same_memory_layout(mine, true):
             steps = [s // mine.array.itemsize for s in mine.array.strides]

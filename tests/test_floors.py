@@ -27,7 +27,7 @@ FLOORS = [
     {"ops"},
     {"engine", "tape"},
     {"methods", "access", "kernels", "legacy", "random", "batching"},
-    {"autograd", "func", "linalg", "special", "io"},
+    {"autograd", "extend", "func", "linalg", "special", "io"},
     {"nn", "optim", "utils", "vision", "distributions"},
     {"__init__", "__main__", "cli", "info", "stubs", "viz", "models", "train"},
 ]

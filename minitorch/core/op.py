@@ -38,6 +38,8 @@ LINEAR = "linear"  # linear in each tensor input separately
 VIEW = "view"  # linear, and the result shares the input's memory
 GENERAL = "general"  # none of these
 
+KINDS = (ELEMENTWISE, LINEAR, VIEW, GENERAL)
+
 REGISTRY: dict[str, Op] = {}  # primitive name -> its declaration
 PUBLIC: dict[str, Callable] = {}  # torch name ("sum", "nn.functional.relu") -> what answers to it
 
@@ -62,8 +64,26 @@ class Op:
         if numbers is None:
             numbers = self.inputs[1:] if kind == ELEMENTWISE and len(self.inputs) == 2 else ()
         self.numbers = frozenset(numbers)
+        self._check()
         self._wants = {name: self._read_rule(name, rule) for name, rule in self.rules.items()}
+        for name, rule in self.jvp.items():
+            self._read_rule(name, rule)
         self._keeps: dict[tuple, tuple] = {}
+
+    def _check(self):
+        """TypeError for a declaration that cannot be meant: unknown words, or rules that are no functions."""
+        if self.kind not in KINDS:
+            raise TypeError(f"{self.name}: the kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
+        if not callable(self.dtype):
+            raise TypeError(f"{self.name}: dtype must be a rule such as PROMOTE or FLOAT, not {self.dtype!r}")
+        if not self.inputs and self.variadic is None:
+            raise TypeError(f"{self.name}: an operation needs a tensor input, a positional parameter")
+        for name in self.numbers - set(self.inputs):
+            raise TypeError(f"{self.name}: numbers names {name!r}, which is no input of {self.name}")
+        for table in (self.rules, self.jvp):
+            for name, rule in table.items():
+                if not inspect.isfunction(rule):
+                    raise TypeError(f"{self.name}: the rule for {name!r} must be a function, not {rule!r}")
 
     def _read_signature(self):
         # From the code object: inspect.signature, for hundreds of operations, is a tenth of a second of every import.
@@ -227,13 +247,19 @@ def op(kind, *, torch=(), dtype=KEEP, vjp=None, jvp=None, composite=None, number
     """
 
     def declare(reference):
+        if not inspect.isfunction(reference):
+            raise TypeError(f"op() declares a function written with `def`, not {reference!r}")
         names = (torch,) if isinstance(torch, str) else tuple(torch)
         declared = Op(
             kind, reference, torch=names, dtype=dtype, vjp=vjp or {}, jvp=jvp or {}, composite=composite,
             numbers=numbers, backward_name=backward_name,
         )  # fmt: skip
-        if declared.name in REGISTRY:
+        known = REGISTRY.get(declared.name)
+        if known is not None and not _again(known.reference, reference):
             raise TypeError(f"an operation called {declared.name!r} is declared already")
+        for name in names:
+            if name in PUBLIC and PUBLIC[name] is not (known and known.call):
+                raise TypeError(f"torch name {name!r} is taken already")
         REGISTRY[declared.name] = declared
         caller = call.make_caller(declared)
         caller.__name__ = caller.__qualname__ = declared.name
@@ -246,6 +272,12 @@ def op(kind, *, torch=(), dtype=KEEP, vjp=None, jvp=None, composite=None, number
         return caller
 
     return declare
+
+
+def _again(known, reference) -> bool:
+    """Whether this is one declaration made twice, as by running a notebook's cell again."""
+    place = reference.__module__, reference.__qualname__
+    return (known.__module__, known.__qualname__) == place and not place[0].startswith("minitorch.")
 
 
 def function(*, torch):

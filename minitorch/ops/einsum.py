@@ -103,20 +103,22 @@ def _without_repeats(t: Tensor, labels: list) -> tuple[Tensor, list]:
     return t, labels
 
 
-def _summed_over(t: Tensor, labels: list, gone) -> tuple[Tensor, list]:
+def _summed_over(t: Tensor, labels: list, gone, dtype=None) -> tuple[Tensor, list]:
     dims = [d for d, label in enumerate(labels) if label in gone]
     if not dims:
         return t, labels
-    return sum_(t, dims), [label for label in labels if label not in gone]
+    return sum_(t, dims, dtype=dtype), [label for label in labels if label not in gone]
 
 
-def _contract(a: Tensor, a_labels: list, b: Tensor, b_labels: list, wanted) -> tuple[Tensor, list]:
-    """The product of two operands, summed over what is not `wanted` afterwards."""
+def _contract(a: Tensor, a_labels: list, b: Tensor, b_labels: list, wanted, dtype=None) -> tuple[Tensor, list]:
+    """The product of two operands, summed over what is not `wanted` afterwards (one operand alone: in `dtype`)."""
     a_sizes = dict(zip(a_labels, a.array.shape, strict=True))
     b_sizes = dict(zip(b_labels, b.array.shape, strict=True))
     alone = {x for x in (*a_labels, *b_labels) if x not in wanted and 1 in (a_sizes.get(x, 1), b_sizes.get(x, 1))}
-    a, a_labels = _summed_over(a, a_labels, alone)
-    b, b_labels = _summed_over(b, b_labels, alone)
+    # Where nothing is added up, integers stay what they are.
+    ones = all(sizes.get(x, 1) == 1 for sizes in (a_sizes, b_sizes) for x in alone)
+    a, a_labels = _summed_over(a, a_labels, alone, a.dtype if ones else dtype)
+    b, b_labels = _summed_over(b, b_labels, alone, b.dtype if ones else dtype)
     both = [x for x in a_labels if x in b_labels]
     batch, summed = [x for x in both if x in wanted], [x for x in both if x not in wanted]
     left, right = [x for x in a_labels if x not in both], [x for x in b_labels if x not in both]
@@ -209,7 +211,7 @@ def tensordot(a: Tensor, b: Tensor, dims=2) -> Tensor:
     for d, e in zip(from_a, from_b, strict=True):
         b_labels[e] = a_labels[d]
     wanted = {x for x in (*a_labels, *b_labels) if x not in [a_labels[d] for d in from_a]}
-    z, labels = _contract(a, a_labels, b, b_labels, wanted)
+    z, labels = _contract(a, a_labels, b, b_labels, wanted, a.dtype)
     result = [x for x in (*a_labels, *b_labels) if x in wanted]
     return permute(z, [labels.index(x) for x in result])
 

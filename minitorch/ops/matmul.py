@@ -18,7 +18,9 @@ import numpy as np
 
 from ..core.inplace import write_out
 from ..core.op import GENERAL, LINEAR, SAME, function, op
+from ..core.promote import result_dtype
 from ..core.tensor import Tensor
+from ..dtypes import bool as bool_
 from ..shapes import broadcast_shapes
 from .arithmetic import mul
 from .permute import permute, transpose, transpose_matrix
@@ -449,5 +451,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta=1, alpha=1) -> Tenso
             )
     if tuple(broadcast_shapes(input.array.shape, shape)) != shape:
         raise RuntimeError(f"addr(): the input of shape {list(input.array.shape)} cannot be expanded to {list(shape)}")
+    if result_dtype((input, vec1, vec2)) == bool_:
+        beta, alpha = bool(beta), bool(alpha)
     product = _scaled(outer_product(vec1, vec2), alpha)
     return product if beta == 0 else _scaled(input, beta) + product

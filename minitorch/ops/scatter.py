@@ -421,9 +421,9 @@ def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, 
     shape = (shape,) if isinstance(shape, int) else tuple([as_int(n, "size") for n in shape])
     if any(n < 0 for n in shape):
         raise ValueError(f"unravel_index(): `shape` cannot have negative values, got {shape}")
-    array = indices.array
+    array = indices.array.astype(np.int64)
     strides = contiguous_strides(shape)
-    return tuple([wrap(np.asarray(array // s % max(n, 1), np.int64)) for n, s in zip(shape, strides, strict=True)])
+    return tuple([wrap(np.asarray(array // s % max(n, 1))) for n, s in zip(shape, strides, strict=True)])
 
 
 # A part replaced.
