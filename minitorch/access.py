@@ -201,15 +201,22 @@ def contains(input: Tensor, element) -> bool:
 
 @function(torch="Tensor.__format__")
 def format_tensor(input: Tensor, spec: str) -> str:
-    return format(item(input), spec) if input.array.ndim == 0 else object.__format__(input, spec)
+    """A 0-dim tensor is formatted as its number, anything else as its text. TypeError for a spec with the latter."""
+    if input.array.ndim == 0 and type(input) is Tensor:
+        return format(item(input), spec)
+    return object.__format__(input, spec)
 
 
 @function(torch=("Tensor.__repr__", "Tensor.__str__"))
 def representation(input: Tensor, *, tensor_contents: str | None = None) -> str:
     node = node_of(input)
     grad_fn = None if node is None or type(node) is Leaf else node.name()
-    prefix = "Parameter containing:\n" if type(input).__name__ == "Parameter" else ""
-    return prefix + tensor_text(input.array, grad_fn=grad_fn, requires_grad=type(node) is Leaf)
+    kind = type(input).__name__
+    prefix = "Parameter containing:\n" if kind == "Parameter" else ""
+    name = "tensor" if kind in ("Tensor", "Parameter") else kind
+    return prefix + tensor_text(
+        input.array, name=name, grad_fn=grad_fn, requires_grad=type(node) is Leaf, contents=tensor_contents
+    )
 
 
 # NumPy and friends.

@@ -66,8 +66,12 @@ def tensor_text(
     grad_fn: str | None = None,
     requires_grad: bool = False,
     tangent: str | None = None,
+    contents: str | None = None,
 ) -> str:
-    """`array` as `name(...)`, followed by what is not the default of size, dtype, grad_fn or requires_grad, tangent."""
+    """`array` as `name(...)`, followed by what is not the default of size, dtype, grad_fn or requires_grad, tangent.
+
+    contents: what stands between the brackets instead of the elements.
+    """
     dtype = dtypes.from_numpy_dtype(array.dtype)
     suffixes = []
     if array.size == 0 and array.ndim != 1 or array.size and not _options.edgeitems:
@@ -83,7 +87,7 @@ def tensor_text(
     if tangent is not None:
         suffixes.append(f"tangent={tangent}")
     prefix = f"{name}("
-    return _append(prefix + _contents(array, len(prefix)), suffixes, len(prefix))
+    return _append(prefix + (contents or _contents(array, len(prefix))), suffixes, len(prefix))
 
 
 def _append(text: str, suffixes: Iterable[str], indent: int) -> str:

@@ -6,6 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import minitorch
 from minitorch import dtypes
 from minitorch.printing import get_printoptions, set_printoptions, tensor_text
 
@@ -146,3 +147,132 @@ def test_subclass_name():
 
     array = np.random.default_rng(0).standard_normal((3, 9))
     assert tensor_text(array, name="Measurement") == repr(torch.from_numpy(array).as_subclass(Measurement))
+
+
+# Whole tensors of both libraries: text, formats, history.
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    floats(st.one_of(shapes, big_shapes)),
+    st.sampled_from(["plain", "leaf", "result", "parameter", "view", "expanded", "detached"]),
+)
+def test_tensors_and_parameters(array, kind):
+    def text(library, tensor):
+        if kind in ("leaf", "result", "view", "detached"):
+            tensor.requires_grad_()
+        tensor = {
+            "result": lambda: tensor * 1,
+            "parameter": lambda: library.nn.Parameter(tensor),
+            "view": lambda: tensor.flatten()[::2],
+            "expanded": lambda: tensor.expand(2, *tensor.shape),
+            "detached": lambda: tensor.detach(),
+        }.get(kind, lambda: tensor)()
+        return repr(tensor), str(tensor), f"{tensor}" if tensor.dim() else ""
+
+    theirs = as_torch(array)
+    assert text(minitorch, minitorch.from_numpy(array.copy())) == text(torch, theirs.clone())
+
+
+SPECS = [
+    "",
+    "5",
+    ">12",
+    "<12",
+    "^9",
+    "+",
+    "05",
+    ".2f",
+    "10.3f",
+    ".3e",
+    "g",
+    ".1%",
+    "d",
+    "x",
+    "b",
+    "n",
+    ",",
+    "c",
+    "s",
+    "r!",
+]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from(NUMPY_TYPES).flatmap(lambda t: hnp.arrays(t, ())), st.sampled_from(SPECS))
+def test_formats_of_numbers(array, spec):
+    results = []
+    for tensor in (as_torch(array), minitorch.from_numpy(array)):
+        try:
+            results.append((format(tensor, spec), str(tensor.item()), repr(tensor.tolist())))
+        except Exception as error:
+            results.append(type(error))
+    assert results[1] == results[0]
+
+
+@pytest.mark.parametrize("spec", ["", "5", ".2f"])
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+@pytest.mark.parametrize("parameter", [False, True])
+def test_formats_of_everything_else(shape, spec, parameter):
+    results = []
+    for library in (torch, minitorch):
+        tensor = library.ones(shape)
+        try:
+            results.append(format(library.nn.Parameter(tensor) if parameter else tensor, spec))
+        except Exception as error:
+            results.append((type(error), str(error)))
+    assert results[1] == results[0]
+
+
+def test_subclasses_are_named():
+    texts = []
+    for library in (torch, minitorch):
+
+        class Measurement(library.Tensor):
+            pass
+
+        texts.append(repr(Measurement([[1.5, 2.0], [3.0, 4.0]])))
+    assert texts[1] == texts[0]
+
+
+TEXTS = """
+t.Size([])
+t.Size([2, 3])
+t.Size([2])[0:0]
+t.zeros(2, 3).shape + (1,)
+[t.Size([1]), t.float32, t.zeros(1)]
+{"a": t.zeros(2, 2), "b": (t.tensor(1),)}
+t.float32
+t.bool
+t.bfloat16
+t.half
+t.device("cpu")
+t.zeros(1).device
+t.strided
+t.contiguous_format
+t.channels_last
+t.finfo(t.float16)
+t.finfo(t.bfloat16)
+t.finfo(t.float32)
+t.finfo(t.float64)
+t.iinfo(t.int8)
+t.max(t.tensor([[1.0, 2.0]]), 1)
+t.sort(t.tensor([2.0, 1.0]))
+t.nn.Parameter(t.zeros(0))
+t.nn.Parameter(t.arange(20.0).reshape(4, 5), requires_grad=False)
+t.nn.ParameterList([t.nn.Parameter(t.ones(2))])
+t.ones(2, requires_grad=True).sum()
+t.ones(2, 2, requires_grad=True).t()
+t.nn.Linear(2, 1)(t.zeros(1, 2)) * 0
+t.ones(3).type()
+t.ones(2, dtype=t.int64).type()
+t.ones(2).__repr__(tensor_contents="...")
+"""
+
+
+@pytest.mark.parametrize("expression", TEXTS.strip().split("\n"))
+def test_other_texts(expression):
+    torch.manual_seed(0)
+    minitorch.manual_seed(0)
+    expected, found = (eval(expression, dict(t=library)) for library in (torch, minitorch))
+    assert repr(found) == repr(expected) and str(found) == str(expected)
