@@ -1,0 +1,21 @@
+"""Sphinx: `python -m sphinx -W -b html docs docs/_build/html`. Everything is built offline and loads nothing from outside."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
+
+project = "minitorch"
+author = copyright = "the minitorch authors"
+html_title = "minitorch"
+extensions = ["myst_nb", "mathml", "operation_pages"]
+myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
+nb_execution_mode = "cache"
+nb_execution_raise_on_error = True
+exclude_patterns = ["_build", "_ext", "jupyter_execute"]
+html_theme = "furo"
+html_theme_options = {"navigation_with_keys": True}
+html_static_path = ["_static"]
+html_css_files = ["minitorch.css"]
+suppress_warnings = ["myst.header"]
