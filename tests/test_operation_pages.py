@@ -1,6 +1,5 @@
 """The pages written from the declarations: their formulas say what the rules do, their tables what torch does."""
 
-import math
 import sys
 import warnings
 from pathlib import Path
@@ -14,7 +13,6 @@ import awkward  # noqa: E402
 import operation_pages  # noqa: E402
 import rules  # noqa: E402
 
-import minitorch  # noqa: E402
 from minitorch.core.op import PUBLIC, REGISTRY  # noqa: E402
 from tests.against_torch import lookup  # noqa: E402
 
@@ -61,32 +59,39 @@ def test_formulas_bind_as_the_code_does():
         assert rules.latex(rules.ast.parse(text, mode="eval").body) == expected, text
 
 
-def table_names():
-    return [name for name, public in PUBLIC.items() if awkward.table(public, operation_pages.primitives_of(public))]
+# Where torch's answer is an accident of its loops.
+ACCIDENTS = {
+    ("digamma", "-1"): "trigamma at a pole is inf; torch gives (pi / sin pi)^2 with the rounding error of sin",
+    ("var_mean", "all -inf"): "the mean of -inf is -inf; torch's running mean subtracts it from itself",
+}
+SAME_AS = {"special.digamma": "digamma", "special.psi": "digamma", "std_mean": "var_mean"}
+
+
+def remade(monkeypatch, header, theirs, copies):
+    """The table made again with torch."""
+    make = awkward.of_rows if header[0] == "" else awkward.of_two if "other" in header else awkward.of_one
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setattr(awkward, "minitorch", torch)
+        patch.setattr(awkward, "COPIES", copies)
+        return make(theirs)[1]
 
 
 def test_the_behaviour_at_awkward_points_is_torchs(monkeypatch):
-    """Every row of every table, made again with torch."""
-    tables = {}
-    for name in table_names():
-        public = PUBLIC[name]
-        tables[name] = awkward.table(public, operation_pages.primitives_of(public))
-    assert len(tables) > 150
-    different = []
-    for name, (header, rows) in tables.items():
-        try:
-            theirs = lookup(torch, name)
-        except AttributeError:
+    """Every row of every table is torch's, in its vectorised loops or in those for the rest, where these differ."""
+    different, tables = [], 0
+    for name, public in PUBLIC.items():
+        found = awkward.table(public, operation_pages.primitives_of(public))
+        if found is None:
             continue
-        monkeypatch.setattr(awkward, "minitorch", torch)
-        again = {"result": awkward.of_rows, "input": awkward.of_one, "other": awkward.of_two}
-        make = again["result" if header[0] == "" else "other" if "other" in header else "input"]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            _, expected = make(theirs)
-        monkeypatch.setattr(awkward, "minitorch", minitorch)
-        different += [(name, ours, theirs) for ours, theirs in zip(rows, expected, strict=True) if ours != theirs]
+        tables += 1
+        header, rows = found
+        theirs = lookup(torch, name)
+        for ours, *expected in zip(rows, *(remade(monkeypatch, header, theirs, n) for n in (16, 1)), strict=True):
+            if ours not in expected and (SAME_AS.get(name, name), ours[0]) not in ACCIDENTS:
+                different.append((name, ours, expected))
     assert not different, "\n".join(map(str, different))
+    assert tables > 150
 
 
 def test_a_page(monkeypatch):
@@ -96,6 +101,14 @@ def test_a_page(monkeypatch):
         "operations": {"mul": {"cases": 9, "passed": 9, "known": 0, "ulps": "0.5", "torch_ulps": "0.5"}},
     }
     text = "\n".join(operation_pages.page("mul", PUBLIC["mul"], figures))
-    for part in ("# `mul`", "elementwise", "PROMOTE", "np.multiply", r"\bar z \, \mathrm{other}", "| `mul` | 9 | 9 |", "Tensor.mul_"):
+    for part in (
+        "# `mul`",
+        "elementwise",
+        "PROMOTE",
+        "np.multiply",
+        r"\bar z \, \mathrm{other}",
+        "| `mul` | 9 | 9 |",
+        "Tensor.mul_",
+    ):
         assert part in text
-    assert math.inf and "| inf | 0 | nan |" in text
+    assert "| inf | 0 | nan |" in text

@@ -29,10 +29,10 @@ def _check_floating(name: str, input: Tensor) -> None:
         raise RuntimeError(f'"{name}" not implemented for {input.dtype}')
 
 
-@op(ELEMENTWISE, torch="relu", dtype=PROMOTE, vjp=dict(input=lambda g, z: g * (z > 0)))
+@op(ELEMENTWISE, torch="relu", dtype=PROMOTE, vjp=dict(input=lambda g, z: g.masked_fill(z <= 0, 0)))
 def relu(input):
     """z = max(input, 0); the gradient at 0 is 0"""
-    return np.maximum(input, _ZERO.get(input.dtype, 0))
+    return np.maximum(_ZERO.get(input.dtype, 0), input)  # in this order -0 stays -0
 
 
 @function(torch="nn.functional.relu")
@@ -76,7 +76,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 )
 def clipped(input, *, low, high):
     """z = input moved into [low, high]; the gradient at the bounds is 0"""
-    return np.minimum(np.maximum(input, np.array(low).astype(input.dtype)), np.array(high).astype(input.dtype))
+    return np.minimum(np.array(high).astype(input.dtype), np.maximum(np.array(low).astype(input.dtype), input))
 
 
 @function(torch="nn.functional.hardtanh")
@@ -110,7 +110,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 def exponential_linear(input, *, negative, scale, rate):
     """z = scale * input if input > 0 else negative * (e^(rate * input) - 1)"""
     kind = input.dtype.type
-    below = np.expm1(np.minimum(input, 0) * kind(rate)) * kind(negative)
+    below = np.expm1(np.minimum(0, input) * kind(rate)) * kind(negative)
     return np.where(input > 0, input * kind(scale), below)
 
 

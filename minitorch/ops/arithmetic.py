@@ -180,10 +180,10 @@ def true_divide(input: Tensor, other) -> Tensor:
     return true_div(input, other)
 
 
-@function(torch="floor_divide")
-def floor_divide(input: Tensor, other) -> Tensor:
-    """z = floor(input / other)."""
-    return div_floor(input, other)
+@op(ELEMENTWISE, torch="floor_divide", dtype=PROMOTE, numbers=EITHER)
+def floor_divide(input, other):
+    """z = floor(input / other); torch gives this one no derivative, unlike div with rounding_mode="floor" (zero)"""
+    return div_floor.op.reference(input, other)
 
 
 @op(
@@ -194,11 +194,14 @@ def floor_divide(input: Tensor, other) -> Tensor:
     vjp=dict(input=lambda g: g, other=lambda g, input, other: -g * div_floor(input, other)),
 )
 def remainder(input, other):
-    """z = input - floor(input / other) * other: the sign of `other` (Python's %)"""
+    """z = input - floor(input / other) * other: the sign of `other` (Python's %), but a zero has the sign of `input`"""
     _check_zero(other)
     if input.dtype == np.bool_:
         raise NotImplementedError("integer division is not implemented for 'Bool'")
-    return np.remainder(input, other)
+    if input.dtype.kind != "f":
+        return np.remainder(input, other)
+    rest = np.fmod(input, other)
+    return np.where((rest != 0) & ((rest < 0) != (other < 0)), rest + other, rest)
 
 
 @op(

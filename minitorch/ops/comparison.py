@@ -7,6 +7,7 @@ import numpy as np
 from ..core.op import COMPARE, ELEMENTWISE, PROMOTE, function, op
 from ..core.promote import result_dtype
 from ..core.tensor import Tensor
+from ..dtypes import from_numpy_dtype
 from .arithmetic import EITHER, zeros_as
 
 
@@ -88,39 +89,50 @@ def logical_not(input):
     return np.logical_not(input)
 
 
+def _check_integral(name: str, array) -> None:
+    if array.dtype.kind not in "iub":
+        raise NotImplementedError(f'"{name}_cpu" not implemented for {from_numpy_dtype(array.dtype)}')
+
+
 @op(ELEMENTWISE, torch="bitwise_and", numbers=EITHER, dtype=PROMOTE)
 def bitwise_and(input, other):
     """z = input & other, for integers and bools"""
+    _check_integral("bitwise_and", input)
     return np.bitwise_and(input, other)
 
 
 @op(ELEMENTWISE, torch="bitwise_or", numbers=EITHER, dtype=PROMOTE)
 def bitwise_or(input, other):
     """z = input | other, for integers and bools"""
+    _check_integral("bitwise_or", input)
     return np.bitwise_or(input, other)
 
 
 @op(ELEMENTWISE, torch="bitwise_xor", numbers=EITHER, dtype=PROMOTE)
 def bitwise_xor(input, other):
     """z = input ^ other, for integers and bools"""
+    _check_integral("bitwise_xor", input)
     return np.bitwise_xor(input, other)
 
 
 @op(ELEMENTWISE, torch="bitwise_not", dtype=PROMOTE)
 def bitwise_not(input):
     """z = ~input, for integers and bools"""
+    _check_integral("bitwise_not", input)
     return np.invert(input)
 
 
 @op(ELEMENTWISE, torch=("bitwise_left_shift", "Tensor.__lshift__"), numbers=EITHER, dtype=PROMOTE)
 def bitwise_left_shift(input, other):
     """z = input * 2^other, for integers"""
+    _check_integral("bitwise_left_shift", input)
     return np.left_shift(input, other)
 
 
 @op(ELEMENTWISE, torch=("bitwise_right_shift", "Tensor.__rshift__"), numbers=EITHER, dtype=PROMOTE)
 def bitwise_right_shift(input, other):
     """z = floor(input / 2^other), for integers"""
+    _check_integral("bitwise_right_shift", input)
     return np.right_shift(input, other)
 
 

@@ -151,6 +151,8 @@ def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, ou
     With one tensor alone: the index i, input[i] times, for every i. RuntimeError for negative or unfitting repeats.
     """
     if repeats is None:
+        if dim is not None:
+            raise TypeError("repeat_interleave(): with `dim`, argument 'repeats' is needed")
         return _places_of(input, output_size)
     if dim is None:
         input, dim = reshape(input, -1), 0

@@ -284,5 +284,5 @@ def _sinc_slope(input):
 )
 def entr(input):
     """z = -input * ln(input), 0 at 0 and -inf below"""
-    out = -input * np.log(np.where(input > 0, input, 1))
+    out = np.where(input == 0, 0, -input * np.log(np.where(input > 0, input, 1)))
     return np.where(input < 0, -np.inf, out).astype(input.dtype)
