@@ -30,7 +30,11 @@ FLOAT64 = np.dtype(np.float64)
 def make_caller(op):
     """The function that runs `op`: positional arguments are its inputs, keywords its parameters."""
     if op.composite is not None and not op.rules:
-        return _composite_caller(op)
+        return _composite_caller(op, _plain_caller(op))
+    return _plain_caller(op)
+
+
+def _plain_caller(op):
     if op.kind == "view":
         return _view_caller(op)
     if op.variadic is None and len(op.inputs) == 1:
@@ -280,7 +284,7 @@ def _general_caller(op):
     return call
 
 
-def _composite_caller(op):
+def _composite_caller(op, plain):
     """For a fused operation without rules of its own: its composite, whenever a gradient must flow."""
 
     def call(*inputs, **params):
@@ -288,7 +292,7 @@ def _composite_caller(op):
             return state.trace(op, inputs, params)
         if state.grad and any(isinstance(x, Tensor) and node_of(x) is not None for x in inputs):
             return op.composite(*inputs, **params)
-        return run(op, inputs, params)
+        return plain(*inputs, **params)
 
     return call
 

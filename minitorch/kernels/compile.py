@@ -40,6 +40,14 @@ def rows(dtype):
     return np.ones((3, 4), dtype)
 
 
+def one(run, dtype):
+    run(rows(dtype))
+
+
+def two(run, dtype):
+    run(rows(dtype), rows(dtype))
+
+
 def vector(dtype):
     return np.ones((2, 1, 1), dtype)
 
@@ -97,6 +105,10 @@ EXAMPLES: dict[str, Callable] = {
     "norm_backward": normalize_backward,
     "root_mean_square_norm": lambda run, dtype: run(rows(dtype), rows(dtype)[0], **LAYER),
     "rms_norm_backward": lambda run, dtype: run(rows(dtype), rows(dtype), rows(dtype)[0], **LAYER),
+    **dict.fromkeys(("exp", "tanh", "relu", "sigmoid", "silu_kernel", "gelu_exact", "gelu_tanh"), one),
+    **dict.fromkeys(
+        [f"{name}_backward" for name in ("relu", "sigmoid", "tanh", "silu", "gelu_exact", "gelu_tanh")], two
+    ),
     "softmax": lambda run, dtype: run(rows(dtype), dim=1),
     "log_softmax": lambda run, dtype: run(rows(dtype), dim=1),
     "softmax_backward": lambda run, dtype: run(rows(dtype), rows(dtype), dim=1),

@@ -61,6 +61,19 @@ KERNELS: dict[str, Kernel] = {
     "norm_backward": Kernel("norm", 64),
     "root_mean_square_norm": Kernel("norm", 64),
     "rms_norm_backward": Kernel("norm", 64),
+    "exp": Kernel("pointwise", 2048),
+    "tanh": Kernel("pointwise", 512),
+    "relu": Kernel("pointwise", 1024),
+    "relu_backward": Kernel("pointwise", 512),
+    "sigmoid": Kernel("pointwise", 512),
+    "sigmoid_backward": Kernel("pointwise", 512),
+    "tanh_backward": Kernel("pointwise", 512),
+    "silu_kernel": Kernel("pointwise", 256),
+    "silu_backward": Kernel("pointwise", 256),
+    "gelu_exact": Kernel("pointwise", 64),
+    "gelu_exact_backward": Kernel("pointwise", 64),
+    "gelu_tanh": Kernel("pointwise", 256),
+    "gelu_tanh_backward": Kernel("pointwise", 256),
     "softmax": Kernel("softmax", 64),
     "log_softmax": Kernel("softmax", 64),
     "softmax_backward": Kernel("softmax", 64),
@@ -169,6 +182,18 @@ def choose_draw(name: str, mode: str) -> Callable:
         return draw.kernel(generator, count, *parameters)
 
     return chosen
+
+
+def step_kernel(rule: str, params: list):
+    """The kernel for an optimizer's rule of that name over `params`; None where NumPy is to run the rule itself."""
+    if mode == "numpy" or (mode == "auto" and sum([p.array.size for p in params]) < 4096):
+        return None
+    try:
+        return importlib.import_module(".steps", __package__).STEPS.get(rule)
+    except ImportError:
+        if mode == "numba":
+            raise
+        return None
 
 
 mode = "numpy"

@@ -29,7 +29,13 @@ def _check_floating(name: str, input: Tensor) -> None:
         raise RuntimeError(f'"{name}" not implemented for {input.dtype}')
 
 
-@op(ELEMENTWISE, torch="relu", dtype=PROMOTE, vjp=dict(input=lambda g, z: g.masked_fill(z <= 0, 0)))
+@op(ELEMENTWISE, dtype=PROMOTE, numbers=(), composite=lambda grad, output: grad.masked_fill(output <= 0, 0))
+def relu_backward(grad, output):
+    """x' = g where z > 0, else 0"""
+    return np.where(output <= 0, grad.dtype.type(0), grad)
+
+
+@op(ELEMENTWISE, torch="relu", dtype=PROMOTE, vjp=dict(input=lambda g, z: relu_backward(g, z)))
 def relu(input):
     """z = max(input, 0); the gradient at 0 is 0"""
     return np.maximum(_ZERO.get(input.dtype, 0), input)  # in this order -0 stays -0
@@ -195,7 +201,20 @@ def _gelu_slope(input: Tensor) -> Tensor:
     return cdf + input * density
 
 
-@op(ELEMENTWISE, dtype=FLOAT, vjp=dict(input=lambda g, input: g * _gelu_slope(input)), backward_name="GeluBackward0")
+@op(ELEMENTWISE, dtype=FLOAT, numbers=(), composite=lambda grad, input: grad * _gelu_slope(input))
+def gelu_exact_backward(grad, input):
+    """x' = g (Phi(x) + x phi(x)), phi = Phi' the normal density"""
+    kind = input.dtype.type
+    density = np.exp(input * input * kind(-0.5)) * kind(1 / math.sqrt(2 * math.pi))
+    return grad * (_normal_cdf(input) + input * density)
+
+
+@op(
+    ELEMENTWISE,
+    dtype=FLOAT,
+    vjp=dict(input=lambda g, input: gelu_exact_backward(g, input)),
+    backward_name="GeluBackward0",
+)
 def gelu_exact(input):
     """z = input * Phi(input), Phi the cumulative normal distribution"""
     return input * _normal_cdf(input)
@@ -209,10 +228,20 @@ def _gelu_tanh_slope(input: Tensor) -> Tensor:
     return (t + 1) * 0.5 + input * (1 - t * t) * inner * 0.5
 
 
+@op(ELEMENTWISE, dtype=FLOAT, numbers=(), composite=lambda grad, input: grad * _gelu_tanh_slope(input))
+def gelu_tanh_backward(grad, input):
+    """x' = g (0.5 (1 + t) + 0.5 x (1 - t^2) u'), t = tanh u, u = sqrt(2/pi) (x + 0.044715 x^3)"""
+    kind = input.dtype.type
+    square = input * input
+    t = np.tanh(input * (square * kind(0.044715) + 1) * kind(SQRT_2_OVER_PI))
+    inner = (square * kind(3 * 0.044715) + 1) * kind(SQRT_2_OVER_PI)
+    return grad * ((t + 1) * kind(0.5) + input * (1 - t * t) * inner * kind(0.5))
+
+
 @op(
     ELEMENTWISE,
     dtype=FLOAT,
-    vjp=dict(input=lambda g, input: g * _gelu_tanh_slope(input)),
+    vjp=dict(input=lambda g, input: gelu_tanh_backward(g, input)),
     backward_name="GeluBackward0",
 )
 def gelu_tanh(input):
@@ -235,7 +264,14 @@ def _silu_slope(input: Tensor) -> Tensor:
     return s * (input * (1 - s) + 1)
 
 
-@op(ELEMENTWISE, dtype=FLOAT, vjp=dict(input=lambda g, input: g * _silu_slope(input)), backward_name="SiluBackward0")
+@op(ELEMENTWISE, dtype=FLOAT, numbers=(), composite=lambda grad, input: grad * _silu_slope(input))
+def silu_backward(grad, input):
+    """x' = g s (1 + x (1 - s)), s = sigmoid(x)"""
+    s = 1 / (1 + np.exp(-input))
+    return grad * (s * (input * (1 - s) + 1))
+
+
+@op(ELEMENTWISE, dtype=FLOAT, vjp=dict(input=lambda g, input: silu_backward(g, input)), backward_name="SiluBackward0")
 def silu_kernel(input):
     """z = input * sigmoid(input)"""
     return input / (1 + np.exp(-input))

@@ -183,7 +183,13 @@ def cosh(input):
     return np.cosh(input)
 
 
-@op(ELEMENTWISE, torch=("tanh", "nn.functional.tanh"), dtype=FLOAT, vjp=dict(input=lambda g, z: g * (1 - z * z)))
+@op(ELEMENTWISE, dtype=FLOAT, numbers=(), composite=lambda grad, output: grad * (1 - output * output))
+def tanh_backward(grad, output):
+    """x' = g (1 - z^2)"""
+    return grad * (1 - output * output)
+
+
+@op(ELEMENTWISE, torch=("tanh", "nn.functional.tanh"), dtype=FLOAT, vjp=dict(input=lambda g, z: tanh_backward(g, z)))
 def tanh(input):
     """z = (e^x - e^-x) / (e^x + e^-x), x = input"""
     return np.tanh(input)
@@ -229,11 +235,17 @@ def rad2deg(input):
     return input * input.dtype.type(180 / math.pi)
 
 
+@op(ELEMENTWISE, dtype=FLOAT, numbers=(), composite=lambda grad, output: grad * ((1 - output) * output))
+def sigmoid_backward(grad, output):
+    """x' = g (1 - z) z"""
+    return grad * ((1 - output) * output)
+
+
 @op(
     ELEMENTWISE,
     torch=("sigmoid", "nn.functional.sigmoid", "special.expit"),
     dtype=FLOAT,
-    vjp=dict(input=lambda g, z: g * ((1 - z) * z)),
+    vjp=dict(input=lambda g, z: sigmoid_backward(g, z)),
 )
 def sigmoid(input):
     """z = 1 / (1 + e^-input)"""

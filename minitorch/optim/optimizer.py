@@ -20,6 +20,7 @@ import numpy as np
 from ..core.state import enable_grad, no_grad
 from ..core.tensor import Tensor, bump_version, wrap
 from ..dtypes import NUMPY_HALF, float32, float64, get_default_dtype
+from ..kernels.registry import step_kernel
 from ..nn.modules.hooks import RemovableHandle, register
 from ..nn.modules.module import type_name
 
@@ -294,11 +295,12 @@ class PerParameter(Optimizer):
     """An optimizer that moves each parameter by itself (abstract).
 
     A subclass defines `_update(p, group)`, which keeps the state and hands the arrays to `rule`: a function of ndarrays
-    (param, grad, *state, **options) that changes param and state in place and leaves grad as it is. The rule is looked
-    up at every call, so that a compiled function of the same signature can take its place.
+    (param, grad, *state, **options) that changes param and state in place and leaves grad as it is. Where there is a
+    kernel for the rule (kernels/steps.py), the arrays are collected and it runs once, over all of them.
     """
 
     rule: Callable
+    _kernel = None
 
     def step(self, closure: Callable[[], float] | None = None):
         """Move the parameters once. closure: computes the loss anew and calls backward; its value is returned."""
@@ -309,9 +311,15 @@ class PerParameter(Optimizer):
                     loss = closure()
             for group in self.param_groups:
                 _refuse_unsupported(group)
-                for p in group["params"]:
-                    if p.grad is not None:
-                        self._update(p, group)
+                params = [p for p in group["params"] if p.grad is not None]
+                once = len(params) == len(set(params))
+                self._kernel = step_kernel(type(self).rule.__name__, params) if once else None
+                self._collected: dict[tuple, list] = {}
+                for p in params:
+                    self._update(p, group)
+                for options, many in self._collected.items():
+                    self._kernel.run(many, **dict(options))
+                self._collected = {}
             return loss
 
     def _update(self, p: Tensor, group: dict) -> None:
@@ -320,6 +328,10 @@ class PerParameter(Optimizer):
     def _run(self, p: Tensor, *state: Tensor | None, **options) -> None:
         """Call the rule. Half types are computed in float32 and rounded once at the end."""
         arrays = [p.array, p.grad.array, *[None if s is None else s.array for s in state]]
+        if self._kernel is not None and self._kernel.suits(arrays, options):
+            self._collected.setdefault(tuple(options.items()), []).append(arrays)
+            bump_version(p)
+            return
         if p.array.dtype in NUMPY_HALF:
             wide = [None if a is None else a.astype(np.float32) for a in arrays]
             type(self).rule(*wide, **options)
