@@ -49,7 +49,8 @@ def make_exp(dtype, integer, mantissa_bits, bias, ln2_high, degree, range_):
     """exp and expm1 of one float type; outside of `range_` exp is 0 or infinity."""
     coefficients = tuple(dtype(1 / math.factorial(k)) for k in range(degree, -1, -1))
     per_ln2, ln2_high, ln2_low = (dtype(v) for v in (1 / math.log(2), ln2_high, LN2 - Decimal(ln2_high)))
-    rounder, least, most = dtype(1.5 * 2**mantissa_bits), *(dtype(v) for v in range_)
+    rounder = dtype(1.5 * 2**mantissa_bits)
+    least, most = dtype(range_[0]), dtype(range_[1])
     zero_bits, bias, shift, half = rounder.view(integer), integer(bias), integer(mantissa_bits), dtype(0.5)
     last, before_last = coefficients[-1], coefficients[:-1]
 

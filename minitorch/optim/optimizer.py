@@ -14,6 +14,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -300,7 +301,7 @@ class PerParameter(Optimizer):
     """
 
     rule: Callable
-    _kernel = None
+    _kernel: Any = None
 
     def step(self, closure: Callable[[], float] | None = None):
         """Move the parameters once. closure: computes the loss anew and calls backward; its value is returned."""
