@@ -157,7 +157,7 @@ def distinct_choices(generator: Generator, weights: np.ndarray, samples: int) ->
     The largest of weight / Exp(1) falls on index i with a probability in proportion to weight i, and the next ones
     follow in the same way (the exponential form of the Gumbel trick).
     """
-    noise = exponential(generator, weights.size, weights.dtype).reshape(weights.shape)
+    noise = arrange(exponential(generator, weights.size, weights.dtype), weights)
     with np.errstate(divide="ignore", over="ignore"):
         keys = weights / noise
     if samples == 1:

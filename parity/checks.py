@@ -62,7 +62,7 @@ def check_forward(sample: Sample, accuracy: Accuracy | None = None) -> Iterator[
     truth = Truth(sample, theirs.function)
     our_values, values = tensors_in(ours.output), tensors_in(theirs.output)
     found = truth.unless_rounding(compare(ours.output, theirs.output), truth.output, our_values, values)
-    found = found or inputs_differ(to) or views_differ(ours, theirs)
+    found = found or inputs_differ(to) or (None if sample.negative_strides else views_differ(ours, theirs))
     yield "forward", found
     if found:
         return
@@ -76,7 +76,10 @@ def check_forward(sample: Sample, accuracy: Accuracy | None = None) -> Iterator[
         return
     truth.starts = starts = [v.requires_grad_() for v in calls.cotangents(outputs, sample.rng)]
     our_starts = calls.carry(starts, to)
-    grads = calls.gradient(torch, outputs, theirs.leaves, starts, create_graph=True)
+    try:
+        grads = calls.gradient(torch, outputs, theirs.leaves, starts, create_graph=True)
+    except RuntimeError:  # torch cannot differentiate this call: some of its rules want contiguous memory
+        return
     plain = calls.gradient(minitorch, our_outputs, ours.leaves, our_starts)
     yield "grad", (found := compare_gradients(plain, grads, "gradient", truth, truth.gradients))
     if accuracy is not None:

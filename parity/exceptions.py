@@ -135,6 +135,33 @@ KNOWN: tuple[Known, ...] = (
         kinds="value",
     ),
     Known(
+        "take_along_dim",
+        "torch fails on an index whose memory is permuted, for which it makes a view that needs a copy",
+        kinds="behaviour",
+        checks="forward method",
+    ),
+    Known(
+        "nn.functional.batch_norm nn.functional.instance_norm",
+        "torch writes running statistics into an expanded tensor, or refuses to",
+        checks="forward",
+        where="input* call",
+    ),
+    Known(
+        "double long float int contiguous",
+        "asked for a contiguous copy of memory in another order, torch sometimes hands back the tensor itself",
+        checks="forward",
+        kinds="behaviour",
+        where="output?0?and?input?0",
+    ),
+    Known(
+        "kthvalue mode",
+        "among equal elements torch gives the index that its selection happens to end at: the place is one of the ties",
+        checks="forward method",
+        dtypes="float64 float32",
+        kinds="value",
+        where="output[[]1]",
+    ),
+    Known(
         "std var std.unbiased var.unbiased",
         "torch refuses to reduce a whole half-precision tensor into an `out` of another type",
         checks="out",

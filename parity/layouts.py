@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -37,6 +38,21 @@ MAKERS: dict[str, Callable | None] = {
     "broadcast": broadcast,
     "negative": None,  # only NumPy has negative strides: made where the tensor is carried over
 }
+
+
+# Calls that say something else in other memory: their numbers are drawn in its order, or they name places in it.
+BOUND_TO_MEMORY = (
+    "as_strided* *_like *dropout* normal* uniform exponential bernoulli multinomial nn.functional.gumbel_softmax "
+    "nn.functional.rrelu nn.functional.scaled_dot_product_attention"
+).split()
+# Functions of matrices: with equal rows a matrix has no inverse, and its singular vectors are any of many.
+OF_MATRICES = "linalg.* norm.nuc logdet cholesky* pinverse svd qr triangular_solve matrix_exp".split()
+
+
+def suits(name: str, layout: str) -> bool:
+    """Whether an operation's samples can be compared in a layout; torch has no memory that runs backwards."""
+    unfit = {"negative": BOUND_TO_MEMORY, "broadcast": OF_MATRICES}.get(layout, [])
+    return not any(fnmatchcase(name, pattern) for pattern in unfit)
 
 
 def relaid(sample: Sample, layout: str) -> Sample:

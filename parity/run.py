@@ -15,7 +15,7 @@ from .accuracy import Accuracy, of_one_number
 from .choices import CHECKS
 from .exceptions import known
 from .harness import Difference
-from .layouts import relaid
+from .layouts import relaid, suits
 from .resolve import missing_name
 from .sample import Sample
 
@@ -116,6 +116,8 @@ def variations(info: Any, dtype: str, options: Options) -> Iterator[tuple[Sample
     for sample in database.samples(info, dtype, options.device, options.limit):
         yield sample, measured
         for layout in options.layouts:
+            if not suits(info.full_name, layout):
+                continue
             yield relaid(sample, layout), False
 
 

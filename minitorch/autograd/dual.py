@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import trees
-from ..core.inplace import replay
+from ..core.inplace import relayout, replay
 from ..core.levels import Level, at_level, highest, is_at, lifted, lowered, per_example
 from ..core.lifted import Lifted, layout_of
 from ..core.op import ELEMENTWISE, LINEAR, VIEW
@@ -268,6 +268,8 @@ def _by_linearity(op, inputs, tangents, params, output) -> Tensor:
         return op.call(*filled, **params)
     for i, tangent in enumerate(tangents):
         if tangent is not None:
+            if op.kind == VIEW and tangent.array.strides != inputs[i].array.strides:
+                tangent = relayout(tangent, strides=inputs[i].array.strides)  # a view means places in memory
             part = op.call(*inputs[:i], tangent, *inputs[i + 1 :], **params)
             total = part if total is None else total + part
     return total

@@ -12,6 +12,7 @@ from ..core.state import state
 from ..core.tensor import Tensor, bump_version, node_of, wrap
 from ..devices import check_device
 from ..dtypes import as_numpy_dtype, dtype
+from .factory import empty_like_array
 
 
 @op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g: g), backward_name="CloneBackward0")
@@ -20,6 +21,10 @@ def copied(input, *, order):
     if order == "channels_last":
         out = np.empty([input.shape[0], *input.shape[2:], input.shape[1]], input.dtype)
         out = np.moveaxis(out, -1, 1)
+        out[...] = input
+        return out
+    if order == "K" and 0 in input.strides:  # NumPy would put the repeated dimensions innermost
+        out = empty_like_array(input, input.dtype)
         out[...] = input
         return out
     return np.array(input, order=order, copy=True)

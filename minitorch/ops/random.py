@@ -329,6 +329,8 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     if (wide.sum(axis=-1) == 0).any():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     source = stream("multinomial", generator)
+    if 0 in weights.strides:  # draws follow the order in memory, which repeated rows do not have
+        weights = weights.copy()
     if replacement and count > 1:
         drawn = samplers.choices(source, np.atleast_2d(wide), count)
     else:

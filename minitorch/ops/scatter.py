@@ -22,8 +22,10 @@ from ..core.op import GENERAL, KEEP, LINEAR, function, op
 from ..core.promote import number
 from ..core.tensor import Tensor, wrap
 from ..shapes import as_int, broadcast_shapes, contiguous_strides, normalize_dim
+from ..strided import is_dense
 from .comparison import choose, eq
 from .convert import cast
+from .factory import empty_like_array
 from .index import add_rows, put_at, take_at, zero_of, zeros_like
 from .part import ALL, diagonal_view, select_view, slice_view
 from .shape import expand, reshape, unsqueeze
@@ -436,7 +438,9 @@ def _replaced(input: Tensor, src: Tensor, view, params: dict) -> Tensor:
             f"expected src to have a size equal to the slice of self. src size = {list(src.array.shape)}, "
             f"slice size = {list(expected)}"
         )
-    return write_view(input, src.to(input.dtype), steps=((view, params),), strides=input.array.strides)
+    array = input.array
+    strides = array.strides if is_dense(array) else empty_like_array(array, array.dtype).strides  # as a clone's
+    return write_view(input, src.to(input.dtype), steps=((view, params),), strides=strides)
 
 
 @function(torch="select_scatter")

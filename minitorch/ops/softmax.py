@@ -15,7 +15,7 @@ from ..core.op import FLOAT, GENERAL, SAME, function, op
 from ..core.tensor import Tensor, wrap
 from ..shapes import normalize_dim
 from .arithmetic import neg
-from .convert import to_dtype
+from .convert import copied, to_dtype
 from .creation import ones_like
 from .extrema import argmax_dim
 from .pick import place
@@ -187,7 +187,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     hard: a one-hot sample whose gradient is that of the soft one (Jang et al. 2017, "Categorical Reparameterization
     with Gumbel-Softmax").
     """
-    noise = -logits.detach().clone(memory_format="contiguous").exponential_().log()
+    noise = -copied(logits.detach(), order="C").exponential_().log()
     soft = softmax_function((logits + noise) / tau, dim)
     if not hard:
         return soft
