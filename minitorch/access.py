@@ -7,7 +7,7 @@ import numpy as np
 from .core.node import Leaf
 from .core.op import function
 from .core.state import state
-from .core.tensor import Tensor, node_of, wrap
+from .core.tensor import Tensor, node_of, wrap, wrap_as
 from .devices import CPU
 from .printing import tensor_text
 from .shapes import Size, normalize_dim
@@ -265,13 +265,6 @@ def from_dlpack(ext_tensor, *, device=None, copy: bool | None = None) -> Tensor:
 # Copying and pickling.
 
 
-def _new_like(input: Tensor, array: np.ndarray) -> Tensor:
-    made = object.__new__(type(input))
-    made.array = array
-    made.node = made.origin = made.edits = None
-    return made
-
-
 @function(torch="Tensor.__deepcopy__")
 def deepcopy(input: Tensor, memo: dict) -> Tensor:
     """An independent leaf with the same values, `requires_grad`, `grad` and attributes. RuntimeError for a non-leaf."""
@@ -286,7 +279,7 @@ def deepcopy(input: Tensor, memo: dict) -> Tensor:
         )
     from copy import deepcopy as copy_object
 
-    made = memo[id(input)] = _new_like(input, input.array.copy(order="K"))
+    made = memo[id(input)] = wrap_as(type(input), input.array.copy(order="K"))
     if node is not None:
         made.requires_grad_()
     for name, value in vars(input).items():
@@ -296,7 +289,7 @@ def deepcopy(input: Tensor, memo: dict) -> Tensor:
 
 @function(torch="Tensor.__copy__")
 def shallow_copy(input: Tensor) -> Tensor:
-    made = _new_like(input, input.array)
+    made = wrap_as(type(input), input.array)
     if node_of(input) is not None:
         made.requires_grad_()
     made.__dict__.update(vars(input))
@@ -304,9 +297,7 @@ def shallow_copy(input: Tensor) -> Tensor:
 
 
 def _rebuild(cls, array, requires_grad, attributes):
-    made = object.__new__(cls)
-    made.array = array
-    made.node = made.origin = made.edits = None
+    made = wrap_as(cls, array)
     if requires_grad:
         made.requires_grad_()
     made.__dict__.update(attributes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import dtypes
-from .core.tensor import Tensor
+from .core.tensor import Tensor, wrap_as
 from .ops.creation import empty
 from .ops.data import tensor
 from .shapes import Size
@@ -36,12 +36,7 @@ def construct(dtype: dtypes.dtype, args: tuple) -> Tensor:
 
 def _new(cls, *args, device=None):
     made = construct(dtypes.get_default_dtype(), args)
-    if cls is Tensor:
-        return made
-    copy = object.__new__(cls)
-    copy.array = made.array
-    copy.node = copy.origin = copy.edits = None
-    return copy
+    return made if cls is Tensor else wrap_as(cls, made.array)
 
 
 def bind() -> None:

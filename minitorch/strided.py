@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -48,6 +50,91 @@ def is_dense(array: np.ndarray) -> bool:
             return False
         step *= size
     return True
+
+
+def is_row_by_row(array: np.ndarray) -> bool:
+    """Whether the array asks for row-major results of elementwise operations: it is row-major, or all one number."""
+    if array.ndim < 2 or (array.flags.c_contiguous and 1 not in array.shape):
+        return True
+    strides = array.strides
+    if not any(strides):
+        return True
+    return array.flags.c_contiguous and all([a >= b for a, b in itertools.pairwise(strides)])
+
+
+def arranged(out: np.ndarray, inputs: Sequence[np.ndarray | None]) -> np.ndarray:
+    """`out`, the result of an elementwise operation on `inputs`, in torch's memory order: copied if NumPy's differs."""
+    for a in inputs:
+        if a is not None and not is_row_by_row(a):
+            break
+    else:
+        return out
+    layouts = [(a.shape, a.strides) for a in inputs if a is not None]
+    return out if layouts == [(out.shape, out.strides)] * len(layouts) else ordered_by(out, layouts)
+
+
+def ordered_by(out: np.ndarray, layouts: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> np.ndarray:
+    """`out` in the `memory_order` of inputs with these shapes and strides, copied if it is not so already."""
+    order, places = memory_order(out.shape, *layouts)
+    ordered = out.transpose(order)
+    if ordered.flags.c_contiguous and 1 not in out.shape:
+        return out
+    # Through one dimension, so that dimensions of size 1 have torch's strides too: they take part in the order.
+    return ordered.reshape(-1).reshape(ordered.shape).transpose(places)
+
+
+def copied_in_order(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """A copy as `dtype` that keeps the strides of a dense array, and the order of the dimensions of any other."""
+    if array.flags.c_contiguous:
+        return array.astype(dtype)
+    strides = array.strides
+    if 0 not in strides and len(set(strides)) == len(strides):
+        return array.astype(dtype)  # no two dimensions of equal stride: NumPy's order is torch's
+    order, places = memory_order(array.shape, (array.shape, strides))
+    return array.transpose(order).astype(dtype, "C").transpose(places)
+
+
+@functools.lru_cache(1024)
+def memory_order(
+    shape: tuple[int, ...], *inputs: tuple[tuple[int, ...], tuple[int, ...]]
+) -> tuple[list[int], list[int]]:
+    """The dimensions, outermost first, in the order in which torch lays out the result of an elementwise operation,
+    and the place of each dimension in that order.
+
+    inputs: the shape and the strides of each; they broadcast to `shape`. The first input that tells two dimensions apart
+    decides; dimensions of equal stride go by size, and broadcast ones stay where they are. (An insertion sort, as in
+    torch's TensorIterator: the comparison is not transitive, so another sort could end differently.)
+    """
+    strides = [_aligned(size, steps, shape) for size, steps in inputs]
+
+    def verdict(outer: int, inner: int) -> int:
+        """1: they change places; -1: they stay; 0: no input tells."""
+        for steps in strides:
+            a, b = steps[outer], steps[inner]
+            if a and b:
+                if a != b:
+                    return 1 if a < b else -1
+                if shape[outer] < shape[inner]:
+                    return 1
+        return 0
+
+    order = list(range(len(shape)))
+    for i in range(len(order) - 2, -1, -1):
+        place = i
+        for inner in range(i + 1, len(order)):
+            found = verdict(order[place], order[inner])
+            if found > 0:
+                order[place], order[inner] = order[inner], order[place]
+                place = inner
+            elif found < 0:
+                break
+    return order, [order.index(d) for d in range(len(order))]
+
+
+def _aligned(size: Sequence[int], strides: Sequence[int], shape: Sequence[int]) -> list[int]:
+    """The strides of an array of shape `size` when it is broadcast to `shape`."""
+    extra = len(shape) - len(size)
+    return [0] * extra + [0 if n == 1 and shape[extra + d] != 1 else strides[d] for d, n in enumerate(size)]
 
 
 def strided(array: np.ndarray, shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> np.ndarray:

@@ -16,9 +16,10 @@ import functools
 
 import numpy as np
 
+from ..strided import arranged, is_row_by_row
 from .lifted import Lifted
 from .node import MultiNode, Node, Output
-from .promote import COMPARE, DIFFERENCE, FLOAT, KEEP, PROMOTE, SAME, SUM, round_to
+from .promote import COMPARE, DIFFERENCE, FLOAT, FLOATING_ONLY, KEEP, PROMOTE, SAME, SUM, round_to
 from .state import state, tick
 from .tensor import Edits, Origin, Tensor, new, node_of, wrap
 
@@ -52,6 +53,7 @@ _PLAIN_RULES = (
     PROMOTE,
     DIFFERENCE,
     FLOAT,
+    FLOATING_ONLY,
     COMPARE,
     SAME,
     SUM,
@@ -82,9 +84,14 @@ def _unary_caller(op):
                 out = np.asarray(out)
         else:
             return run(op, (input,), params)
+        if moves:
+            row_major = False
+        elif not (row_major := input.row_major):
+            out, row_major = in_order(op, out, (input,))
         z = new(Tensor)
         z.array = out
         z.node = z.origin = z.edits = None
+        z.row_major = row_major
         node = input.node if input.origin is None else node_of(input)
         if node is not None and state.grad and out.dtype.kind not in "iub":
             if keeps_output:
@@ -96,6 +103,25 @@ def _unary_caller(op):
         return z
 
     return call
+
+
+def in_order(op, out, inputs):
+    """The result of `op` on `inputs` in torch's memory order, and whether that is row-major.
+
+    Operations that move data (KEEP) see to that themselves.
+    """
+    known = True
+    for x in inputs:
+        if isinstance(x, Tensor) and not x.row_major:
+            x.row_major = is_row_by_row(x.array)
+            known = known and x.row_major
+    return (out, True) if known else (_ordered(op, out, [x.array for x in inputs if isinstance(x, Tensor)]), False)
+
+
+def _ordered(op, out, arrays):
+    if out.__class__ is not ndarray:
+        return out
+    return arranged(out, arrays) if op.kind == "elementwise" else np.asarray(out, order="C")
 
 
 def _view_caller(op):
@@ -131,6 +157,7 @@ def view_of(input, op, params, out):
     z.array = out
     z.origin = origin
     z.edits = None
+    z.row_major = False
     if grad and node is not None and out.dtype.kind not in "iub":
         z.node = Node(op, (node,), (), None, params, out.shape, out.dtype)
     else:
@@ -182,10 +209,13 @@ def _binary_caller(op):
         if dtype is not FLOAT32 and dtype is not FLOAT64:
             return run(op, (input, other), params)
         node_b = None
+        row_major = input.row_major
         if isinstance(other, Tensor):
             b = other.array
             if dtype is not b.dtype:
                 return run(op, (input, other), params)
+            if not other.row_major:
+                row_major = False
             node_b = other.node if other.origin is None else node_of(other)
         elif takes_number and (other.__class__ is float or other.__class__ is int):
             b = array(other, dtype)
@@ -199,9 +229,12 @@ def _binary_caller(op):
             if out.__class__ is tuple:
                 return finish(op, (input, other), params, out)
             out = np.asarray(out)
+        if not row_major:
+            out, row_major = in_order(op, out, (input, other))
         z = new(Tensor)
         z.array = out
         z.node = z.origin = z.edits = None
+        z.row_major = row_major
         if compares:
             return z
         node_a = input.node if input.origin is None else node_of(input)
@@ -272,6 +305,8 @@ def _several_caller(op):
             out = op.kernel(*arrays, **params)
         except (ValueError, TypeError) as error:
             raise _as_runtime_error(op, inputs, error) from None
+        if not moves:
+            out = _ordered(op, out, arrays)
         return _recorded(op, inputs, params, out, tuple(nodes), recorded and state.grad)
 
     return call
@@ -309,6 +344,13 @@ def run(op, inputs, params):
         raise _as_runtime_error(op, inputs, error) from None
     if out.__class__ is not ndarray and out.__class__ is not tuple:
         out = np.asarray(out)
+    if op.dtype is not KEEP:
+        if result is not None:  # the half types themselves, not what they were widened to
+            arrays = [
+                x.array if isinstance(x, Tensor) and x.array.dtype == result else a
+                for x, a in zip(inputs, arrays, strict=True)
+            ]
+        out = _ordered(op, out, arrays)
     return finish(op, inputs, params, round_to(out, result))
 
 
@@ -351,12 +393,13 @@ def _recorded(op, inputs, params, out, nodes, recorded: bool):
     return z
 
 
-def _as_array(out):
-    return out if isinstance(out, Lifted) else np.asarray(out)
+def _as_array(out, order=None):
+    return out if isinstance(out, Lifted) else np.asarray(out, order=order)
 
 
 def _finish_several(op, inputs, params, outs, nodes):
-    tensors = tuple([wrap(_as_array(out)) for out in outs])
+    order = None if op.dtype is KEEP else "C"
+    tensors = tuple([wrap(_as_array(out, order)) for out in outs])
     if nodes is None:
         return tensors
     mask, keep_z = op.keeps(tuple([node is not None for node in nodes]))

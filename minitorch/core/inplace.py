@@ -13,7 +13,7 @@ import functools
 import numpy as np
 
 from ..dtypes import can_cast, from_numpy_dtype
-from ..strided import address, is_dense
+from ..strided import address, copied_in_order, is_dense
 from .call import wrap
 from .levels import highest, leaves
 from .lifted import Lifted
@@ -50,7 +50,7 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
         check_rewritable(self, node)
     if needs_grad or lifted:
         # The rules keep what self was before (here or at a level below): a copy, since its memory is about to change.
-        old = wrap(self.array.copy())
+        old = wrap(self.array.copy() if lifted else copied_in_order(self.array, self.array.dtype))
         old.node = node
     else:
         old = self
@@ -259,7 +259,7 @@ def write_out(name: str, out: Tensor, result, one_type: bool = False, refusal: t
         _check_out(name, target, values, one_type, refusal)
     for target, values in pairs:
         if target.array.shape != values.array.shape:
-            target.array = values.array.astype(target.array.dtype)
+            target.array, target.row_major = values.array.astype(target.array.dtype), False
             bump_version(target)
         else:
             write(name, target, values.array)

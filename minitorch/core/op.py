@@ -25,12 +25,12 @@ from collections.abc import Callable, Sequence
 from . import call
 from .lifted import Lifted
 from .node import MultiNode, Output
-from .promote import COMPARE, DIFFERENCE, FLOAT, KEEP, PROMOTE, SAME, SUM
+from .promote import COMPARE, DIFFERENCE, FLOAT, FLOATING_ONLY, KEEP, NUMBERS, PROMOTE, SAME, SUM
 from .tensor import Tensor, node_of, wrap
 
 __all__ = [
-    "COMPARE", "DIFFERENCE", "ELEMENTWISE", "FLOAT", "GENERAL", "KEEP", "LINEAR", "PROMOTE", "PUBLIC", "REGISTRY", "SAME",
-    "SUM", "VIEW", "Op", "function", "op",
+    "COMPARE", "DIFFERENCE", "ELEMENTWISE", "FLOAT", "FLOATING_ONLY", "GENERAL", "KEEP", "LINEAR", "NUMBERS", "PROMOTE", "PUBLIC", "REGISTRY",
+    "SAME", "SUM", "VIEW", "Op", "function", "op",
 ]  # fmt: skip
 
 ELEMENTWISE = "elementwise"  # diagonal Jacobian; inputs broadcast against each other

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import FLOATING, NUMPY_HALF, combine, from_numpy_dtype, scalar_dtype
+from ..strided import copied_in_order
 from .tensor import Tensor
 
 _FLOAT32 = np.dtype(np.float32)
@@ -52,14 +53,14 @@ def _check_operands(op, inputs) -> None:
 
 
 def _convert(inputs, compute: np.dtype) -> list:
-    return [
-        value.array.astype(compute, copy=False)
-        if isinstance(value, Tensor)
-        else None
-        if value is None
-        else number(value, compute)
-        for value in inputs
-    ]
+    arrays: list = []
+    for value in inputs:
+        if isinstance(value, Tensor):
+            array = value.array
+            arrays.append(array if array.dtype is compute else copied_in_order(array, compute))
+        else:
+            arrays.append(None if value is None else number(value, compute))
+    return arrays
 
 
 def number(value, compute: np.dtype) -> np.ndarray:
@@ -93,6 +94,22 @@ def check_no_bools(*inputs) -> None:
 def DIFFERENCE(op, inputs):
     """As PROMOTE, but bools have no difference."""
     check_no_bools(*inputs)
+    return PROMOTE(op, inputs)
+
+
+def NUMBERS(op, inputs):
+    """As PROMOTE, but not for bools: NotImplementedError."""
+    arrays, result = PROMOTE(op, inputs)
+    if arrays[0].dtype == np.bool_:
+        raise NotImplementedError(f"{op.name}(): not implemented for 'Bool'")
+    return arrays, result
+
+
+def FLOATING_ONLY(op, inputs):
+    """As PROMOTE, but not for integers and bools: NotImplementedError."""
+    common = result_dtype(inputs)
+    if common.category != FLOATING:
+        raise NotImplementedError(f"{op.name}(): not implemented for {common}")
     return PROMOTE(op, inputs)
 
 

@@ -1,11 +1,12 @@
 """Tensor: an ndarray, the node that made it, and what is known about the memory it shares.
 
-A tensor has four slots:
+A tensor has five slots:
 
     array   the numbers, a NumPy ndarray
     node    None, or the Node (or Leaf) that a gradient for this tensor goes to: requires_grad == node is not None
     origin  None, or how this tensor is a view of another one (`Origin`)
     edits   None, or the count of in-place operations on this memory (`Edits`), shared by all views of it
+    row_major   True when results of elementwise operations on this tensor are known to be row-major; else False
 
 Everything else (grad, names users set) lives in the instance dictionary and costs nothing until it is used. The
 operators and methods are bound in `methods.py`; here stands only what a tensor *is*.
@@ -67,7 +68,7 @@ class Origin:
 class Tensor:
     """An n-dimensional array that remembers how it was computed."""
 
-    __slots__ = ("array", "node", "origin", "edits", "__dict__", "__weakref__")
+    __slots__ = ("array", "node", "origin", "edits", "row_major", "__dict__", "__weakref__")
     __array_ufunc__ = None  # ndarray * Tensor goes to Tensor.__rmul__, not element by element
     __array_priority__ = 1000
     _grad = None
@@ -146,7 +147,7 @@ class Tensor:
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         if value.array.dtype != self.array.dtype and self.node is not None and value.array.dtype.kind in "iub":
             raise RuntimeError("data set to a tensor that requires gradients must be floating point")
-        self.array = value.array
+        self.array, self.row_major = value.array, False
         if type(self.node) is Leaf:
             self.node.shape, self.node.dtype = value.array.shape, value.array.dtype
 
@@ -209,6 +210,7 @@ def wrap(array: np.ndarray) -> Tensor:
     tensor = new(Tensor)
     tensor.array = array
     tensor.node = tensor.origin = tensor.edits = None
+    tensor.row_major = False
     return tensor
 
 
@@ -217,6 +219,7 @@ def wrap_as(cls, array: np.ndarray) -> Tensor:
     tensor = new(cls)
     tensor.array = array
     tensor.node = tensor.origin = tensor.edits = None
+    tensor.row_major = False
     return tensor
 
 

@@ -11,6 +11,7 @@ from ..core.op import ELEMENTWISE, FLOAT, PROMOTE, function, op
 from ..core.tensor import Tensor
 from ..dtypes import FLOATING
 from .comparison import where
+from .only import only
 from .special import erf_array
 from .transcendental import sigmoid
 
@@ -26,7 +27,7 @@ def _maybe_in_place(name: str, function_, input: Tensor, inplace: bool) -> Tenso
 
 def _check_floating(name: str, input: Tensor) -> None:
     if input.dtype.category != FLOATING:
-        raise RuntimeError(f'"{name}" not implemented for {input.dtype}')
+        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
 
 
 @op(ELEMENTWISE, dtype=PROMOTE, numbers=(), composite=lambda grad, output: grad.masked_fill(output <= 0, 0))
@@ -35,7 +36,14 @@ def relu_backward(grad, output):
     return np.where(output <= 0, grad.dtype.type(0), grad)
 
 
-@op(ELEMENTWISE, torch="relu", dtype=PROMOTE, vjp=dict(input=lambda g, z: relu_backward(g, z)))
+def _not_bool(op_, inputs):
+    arrays, result = PROMOTE(op_, inputs)
+    if arrays[0].dtype == np.bool_:
+        raise RuntimeError(f"Boolean inputs not supported for {op_.name}")
+    return arrays, result
+
+
+@op(ELEMENTWISE, torch="relu", dtype=_not_bool, vjp=dict(input=lambda g, z: relu_backward(g, z)))
 def relu(input):
     """z = max(input, 0); the gradient at 0 is 0"""
     return np.maximum(_ZERO.get(input.dtype, 0), input)  # in this order -0 stays -0
@@ -77,7 +85,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(input=lambda g, input, low, high: g * ((input > low) & (input < high))),
+    vjp=dict(input=lambda g, input, low, high: only((input > low) & (input < high), g)),
     backward_name="HardtanhBackward0",
 )
 def clipped(input, *, low, high):
@@ -158,7 +166,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     dtype=PROMOTE,
     vjp=dict(
         input=lambda g, input, weight: where(input > 0, g, g * weight),
-        weight=lambda g, input: g * input * (input <= 0),
+        weight=lambda g, input: only(input > 0, g * input, inverted=True),
     ),
     backward_name="PreluKernelBackward0",
 )
@@ -373,7 +381,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(input=lambda g, input: g * ((input > -3) & (input < 3)) / 6),
+    vjp=dict(input=lambda g, input: only((input > -3) & (input < 3), g / 6)),
     backward_name="HardsigmoidBackward0",
 )
 def hardsigmoid_kernel(input):
@@ -392,7 +400,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(input=lambda g, input, bound: g * ~((input >= -bound) & (input <= bound))),
+    vjp=dict(input=lambda g, input, bound: only((input >= -bound) & (input <= bound), g, inverted=True)),
     backward_name="HardshrinkBackward0",
 )
 def hardshrink_kernel(input, *, bound):
@@ -410,7 +418,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(input=lambda g, input, bound: g * ~((input >= -bound) & (input <= bound))),
+    vjp=dict(input=lambda g, input, bound: only((input >= -bound) & (input <= bound), g, inverted=True)),
     backward_name="SoftshrinkBackward0",
 )
 def softshrink_kernel(input, *, bound):
@@ -431,7 +439,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(input=lambda g, input, threshold: g * ~(input <= threshold)),
+    vjp=dict(input=lambda g, input, threshold: only(input <= threshold, g, inverted=True)),
     backward_name="ThresholdBackward0",
 )
 def threshold_kernel(input, *, threshold, value):

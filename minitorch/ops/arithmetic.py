@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.inplace import apply_in_place
-from ..core.op import DIFFERENCE, ELEMENTWISE, FLOAT, PROMOTE, function, op
+from ..core.op import DIFFERENCE, ELEMENTWISE, FLOAT, FLOATING_ONLY, NUMBERS, PROMOTE, function, op
 from ..core.promote import check_no_bools, check_tensor, result_dtype
 from ..core.tensor import Tensor, wrap
 from ..dtypes import FLOATING
@@ -237,7 +237,7 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
-@op(ELEMENTWISE, torch=("abs", "absolute"), dtype=PROMOTE, vjp=dict(input=lambda g, input: g * sign(input)))
+@op(ELEMENTWISE, torch=("abs", "absolute"), dtype=NUMBERS, vjp=dict(input=lambda g, input: g * sign(input)))
 def abs(input):
     """z = |input|; the gradient at 0 is 0"""
     return np.abs(input)
@@ -311,14 +311,13 @@ def pow_scalar(input, *, exponent):
 
 
 def _pow_input(g, input, exponent):
-    slope = exponent * pow(input, exponent - 1)
-    return g * slope.masked_fill(exponent == 0, 0)
+    return (g * (exponent * pow(input, exponent - 1))).where(exponent != 0, 0)
 
 
 def _pow_exponent(g, input, exponent, z):
     # d(x^y)/dy = x^y log x; at x = 0 it is 0 where y >= 0.
     logarithm = input.log() if isinstance(input, Tensor) else float(np.log(np.float64(input)))
-    return (g * (z * logarithm)).masked_fill((input == 0) & (exponent >= 0), 0)
+    return (g * (z * logarithm)).where(~((input == 0) & (exponent >= 0)), 0)
 
 
 @op(
@@ -433,13 +432,15 @@ def lerp(input: Tensor, end: Tensor, weight) -> Tensor:
     for other in (end, weight):
         if isinstance(other, Tensor) and other.array.dtype != input.array.dtype:
             raise RuntimeError(f"expected dtype {input.dtype} for `end`/`weight` but got dtype {other.dtype}")
+    if input.dtype.category != FLOATING:
+        raise NotImplementedError(f"lerp(): not implemented for {input.dtype}")
     return lerp_between(input, end, weight)
 
 
 @op(
     ELEMENTWISE,
     torch="hypot",
-    dtype=FLOAT,
+    dtype=FLOATING_ONLY,
     numbers=(),
     vjp=dict(input=lambda g, input, z: g * (input / z), other=lambda g, other, z: g * (other / z)),
 )

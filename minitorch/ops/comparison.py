@@ -9,6 +9,7 @@ from ..core.promote import result_dtype
 from ..core.tensor import Tensor
 from ..dtypes import from_numpy_dtype
 from .arithmetic import EITHER, zeros_as
+from .convert import contiguous
 
 
 @op(ELEMENTWISE, torch="eq", dtype=COMPARE)
@@ -170,7 +171,7 @@ def minimum(input, other):
 
 
 def _half_at_ties(g, input, other, loses):
-    return where(input == other, g / 2, g).masked_fill(loses, 0)
+    return masked(where(input == other, g / 2, g), loses, 0)
 
 
 @op(
@@ -179,8 +180,8 @@ def _half_at_ties(g, input, other, loses):
     dtype=PROMOTE,
     torch="fmax",
     vjp=dict(
-        input=lambda g, input, other: g.masked_fill(~((input >= other) | isnan(other)), 0),
-        other=lambda g, input, other: g.masked_fill((input >= other) | isnan(other), 0),
+        input=lambda g, input, other: masked(g, ~((input >= other) | isnan(other)), 0),
+        other=lambda g, input, other: masked(g, (input >= other) | isnan(other), 0),
     ),
 )
 def fmax(input, other):
@@ -194,8 +195,8 @@ def fmax(input, other):
     dtype=PROMOTE,
     torch="fmin",
     vjp=dict(
-        input=lambda g, input, other: g.masked_fill(~((input <= other) | isnan(other)), 0),
-        other=lambda g, input, other: g.masked_fill((input <= other) | isnan(other), 0),
+        input=lambda g, input, other: masked(g, ~((input <= other) | isnan(other)), 0),
+        other=lambda g, input, other: masked(g, (input <= other) | isnan(other), 0),
     ),
 )
 def fmin(input, other):
@@ -280,16 +281,25 @@ def _fill_types(op_, inputs):
 @op(
     ELEMENTWISE,
     dtype=_fill_types,
-    torch="masked_fill",
     vjp=dict(
-        input=lambda g, mask: g.masked_fill(mask, 0),
+        input=lambda g, mask: masked(g, mask, 0),
         value=lambda g, mask: where(mask, g, zeros_as(g)).sum(),
     ),
     jvp=dict(
-        input=lambda t, mask: t.masked_fill(mask, 0),
+        input=lambda t, mask: masked(t, mask, 0),
         value=lambda t, mask: where(mask, t, 0.0),
     ),
+    backward_name="MaskedFillBackward0",
 )
-def masked_fill(input, mask, value):
+def masked(input, mask, value):
     """z = value where the mask holds, input elsewhere"""
     return np.where(mask, value, input)
+
+
+@function(torch="masked_fill")
+def masked_fill(input: Tensor, mask: Tensor, value) -> Tensor:
+    """z = value (a number or 0-dim tensor) where the bool mask holds, input elsewhere; always row-major.
+
+    RuntimeError when the mask is not bool or the value has dimensions.
+    """
+    return contiguous(masked(input, mask, value))

@@ -12,7 +12,7 @@ from ..core.state import state
 from ..core.tensor import Tensor, bump_version, node_of, wrap
 from ..devices import check_device
 from ..dtypes import as_numpy_dtype, dtype
-from .factory import empty_like_array
+from ..strided import copied_in_order
 
 
 @op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g: g), backward_name="CloneBackward0")
@@ -23,11 +23,7 @@ def copied(input, *, order):
         out = np.moveaxis(out, -1, 1)
         out[...] = input
         return out
-    if order == "K" and 0 in input.strides:  # NumPy would put the repeated dimensions innermost
-        out = empty_like_array(input, input.dtype)
-        out[...] = input
-        return out
-    return np.array(input, order=order, copy=True)
+    return np.array(input, order="C") if order == "C" else copied_in_order(input, input.dtype)
 
 
 _ORDERS = {
@@ -59,7 +55,7 @@ def contiguous(input: Tensor, memory_format=None) -> Tensor:
 @op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, source: cast(g, dtype=source)), backward_name="ToCopyBackward0")
 def convert(input, *, dtype, source):
     """The values as another type; floats become integers by truncation, as in C."""
-    return input.astype(dtype)
+    return copied_in_order(input, dtype)
 
 
 def cast(input: Tensor, *, dtype) -> Tensor:

@@ -13,6 +13,7 @@ from ..dtypes import as_numpy_dtype, from_numpy_dtype, get_default_dtype
 from ..dtypes import dtype as DType
 from ..rounding import as_type
 from ..shapes import as_int
+from ..strided import memory_order
 
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
 
@@ -140,27 +141,6 @@ def empty_in_order(shape: Sequence[int], order: Sequence[int], dtype: np.dtype) 
     return np.empty([shape[d] for d in order], dtype).transpose(inverse)
 
 
-def memory_order(array: np.ndarray) -> list[int]:
-    """The dimensions from the outermost in memory to the innermost, sorted as torch sorts them.
-
-    An insertion sort by stride in which dimensions of stride 0 compare with nothing, so they stay where they are.
-    """
-    shape, strides = array.shape, array.strides
-    order = list(range(array.ndim - 1, -1, -1))  # innermost first
-    for i in range(1, array.ndim):
-        moving = i
-        for other in range(i - 1, -1, -1):
-            d, e = order[other], order[moving]
-            if strides[d] == 0 or strides[e] == 0:
-                continue
-            if strides[d] > strides[e] or (strides[d] == strides[e] and shape[d] > shape[e]):
-                order[other], order[moving] = e, d
-                moving = other
-            elif strides[d] < strides[e]:
-                break
-    return order[::-1]
-
-
 def empty_like_array(array: np.ndarray, dtype: np.dtype, memory_format=None) -> np.ndarray:
     """An uninitialised array of the same shape: dense, in the order of `array`, or in a memory format's."""
     wanted = getattr(memory_format, "name", "preserve")
@@ -168,7 +148,8 @@ def empty_like_array(array: np.ndarray, dtype: np.dtype, memory_format=None) -> 
         return empty_channels_last(array.shape, dtype, wanted)
     if wanted == "contiguous" or array.flags.c_contiguous:
         return np.empty(array.shape, dtype)
-    return empty_in_order(array.shape, memory_order(array), dtype)
+    order, _ = memory_order(array.shape, (array.shape, array.strides))
+    return empty_in_order(array.shape, order, dtype)
 
 
 def empty_channels_last(shape: Sequence[int], dtype: np.dtype, name: str) -> np.ndarray:

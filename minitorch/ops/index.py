@@ -5,9 +5,8 @@ An index is read in two steps, as in torch:
     x[0, :, rows, None]   ints, slices, None, Ellipsis   a view               select_view, slice_view, insert_dim
                           then rows (integers or masks)  a copy               take_at
 
-The second step is linear, and its family is closed: take_at (read), add_at (its transpose: add into zeros) and put_at
-(write into a tensor). Where the dimensions of several index tensors go is NumPy's rule: to the place of the first
-when they stand side by side, else to the front. Unlike in NumPy, ints take no part in that.
+The second step is in take.py. Where the dimensions of several index tensors go is NumPy's rule: to the place of the
+first when they stand side by side, else to the front. Unlike in NumPy, ints take no part in that.
 """
 
 from __future__ import annotations
@@ -21,123 +20,14 @@ import numpy as np
 from ..core.call import view_of
 from ..core.inplace import apply_in_place, check_overlap
 from ..core.lifted import Lifted, layout_of
-from ..core.op import GENERAL, KEEP, LINEAR, function, op
+from ..core.op import function
 from ..core.promote import number
 from ..core.state import state
 from ..core.tensor import Tensor, bump_version, node_of, wrap
 from .convert import copy_, fill_
 from .part import ALL, out_of_range, select_view, slice_view
 from .shape import expand, reshape, unsqueeze
-
-# Index tensors. `indices` has one entry for each dimension: None, integers, or a mask (which stands for as many
-# dimensions as it has); dimensions after the last entry are taken whole.
-
-
-def _key(indices) -> tuple:
-    return tuple([ALL if i is None else i for i in indices])
-
-
-def _integers(indices) -> list[int]:
-    return [d for d, i in enumerate(indices) if i is not None]
-
-
-@op(
-    LINEAR,
-    dtype=KEEP,
-    vjp=dict(input=lambda g, size, indices: add_at(g, *indices, size=size)),
-    jvp=dict(input=lambda t, indices: take_at(t, *indices)),
-    backward_name="IndexBackward0",
-)
-def take_at(input, *indices):
-    """The elements at the places that the index tensors name, row-major."""
-    used = _integers(indices)
-    if len(used) == 1 and indices[used[0]].dtype.kind == "i" and input.flags.c_contiguous:
-        return input.take(indices[used[0]], used[0])
-    return np.asarray(input[_key(indices)], order="C")
-
-
-@op(
-    LINEAR,
-    dtype=KEEP,
-    vjp=dict(values=lambda g, indices: take_at(g, *indices)),
-    jvp=dict(values=lambda t, indices, z: add_at(t, *indices, size=z.array.shape)),
-    backward_name="IndexPutBackward0",
-)
-def add_at(values, *indices, size):
-    """Zeros of shape `size` with `values` added at the places that the index tensors name."""
-    out = np.zeros(size, values.dtype)
-    accumulate(out, indices, values)
-    return out
-
-
-def accumulate(out: np.ndarray, indices, values: np.ndarray) -> None:
-    """out[indices] += values, where a place may come several times."""
-    used = _integers(indices)
-    if len(used) == 1:
-        index, d = indices[used[0]], used[0]
-        if index.dtype.kind == "b":
-            out[_key(indices)] += values
-            return
-        values = np.broadcast_to(values, out.shape[:d] + index.shape + out.shape[d + 1 :])
-        places = tuple(range(d, d + index.ndim))
-        rows = np.moveaxis(values, places, tuple(range(index.ndim)))
-        add_rows(np.moveaxis(out, d, 0), index.reshape(-1), rows.reshape((index.size, *rows.shape[index.ndim :])))
-    else:
-        np.add.at(out, _key(indices), values)
-
-
-def add_rows(out: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
-    """out[index[i]] += rows[i] for every i, where an index may come several times.
-
-    Sorted by index, the rows for one place stand side by side, and `add.reduceat` sums each run at once.
-    """
-    if index.size < 2 or not rows.size:
-        out[index] += rows
-        return
-    index = np.where(index < 0, index + len(out), index)
-    if rows.ndim == 1:
-        np.add.at(out, index, rows)
-        return
-    order = index.argsort(kind="stable")
-    ordered = index[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    out[ordered[starts]] += np.add.reduceat(rows[order], starts, axis=0, dtype=rows.dtype)
-
-
-def _write(out: np.ndarray, indices, values: np.ndarray, adds: bool) -> None:
-    if adds:
-        accumulate(out, indices, values)
-    else:
-        out[_key(indices)] = values
-
-
-@op(
-    GENERAL,
-    dtype=KEEP,
-    vjp=dict(
-        input=lambda g, indices, adds: g if adds else put_at(g, zero_of(g), *indices, adds=False),
-        values=lambda g, indices: take_at(g, *indices),
-    ),
-    jvp=dict(
-        input=lambda t, indices, adds: t if adds else put_at(t, zero_of(t), *indices, adds=False),
-        values=lambda t, indices, adds, z: put_at(zeros_like(z), t, *indices, adds=adds),
-    ),
-    backward_name="IndexPutBackward0",
-)
-def put_at(input, values, *indices, adds):
-    """`input` with `values` written (or added) at the places that the index tensors name."""
-    out = input.copy()
-    _write(out, indices, values, adds)
-    return out
-
-
-def zero_of(like: Tensor) -> Tensor:
-    return wrap(np.zeros((), like.array.dtype))
-
-
-def zeros_like(like: Tensor) -> Tensor:
-    return wrap(np.zeros(like.array.shape, like.array.dtype))
-
+from .take import key_of, put_at, take_at, write_at
 
 # Reading an index.
 
@@ -438,7 +328,7 @@ def _any_place(index):
 
 def _fitted(input: Tensor, indices, values: Tensor) -> Tensor:
     """`values` in a shape that NumPy broadcasts to input[indices]. IndexError, RuntimeError where it does not fit."""
-    array, key = input.array, _key(indices)
+    array, key = input.array, key_of(indices)
     try:
         shape = np.broadcast_to(np.empty((), np.bool_), array.shape)[tuple(map(_any_place, key))].shape
     except IndexError as error:
@@ -460,7 +350,7 @@ def index_put_(input: Tensor, indices, values: Tensor, adds: bool = False) -> Te
     values = _fitted(input, indices, values)
     if state.trace is None and not (state.grad and (node_of(input) is not None or node_of(values) is not None)):
         check_overlap("index_put_", input.array, (values,))
-        _write(input.array, indices, values.array, adds)
+        write_at(input.array, indices, values.array, adds)
         bump_version(input)
         return input
 

@@ -25,7 +25,7 @@ def _own_part(g, i, dim, sizes):
 @op(LINEAR, dtype=KEEP, vjp=dict(tensors=_own_part), backward_name="CatBackward0")
 def concatenate(*tensors, dim, sizes):
     """The tensors one after the other along dimension `dim`, where they have `sizes`; their other sizes are equal."""
-    return np.concatenate(tensors, dim)
+    return np.asarray(np.concatenate(tensors, dim), order="C")
 
 
 def _tensor_list(name: str, tensors) -> list[Tensor]:

@@ -12,7 +12,7 @@ _UINT8 = np.dtype(np.uint8)
 
 
 def _over_dims(input, reduce, dim, keepdim):
-    found = reduce(input, dim, None, None, keepdim)
+    found = np.asarray(reduce(input, dim, None, None, keepdim), order="C")
     return found.astype(_UINT8) if input.dtype == _UINT8 else found
 
 

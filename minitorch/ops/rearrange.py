@@ -11,12 +11,13 @@ from ..core.levels import per_example
 from ..core.op import KEEP, LINEAR, function, op
 from ..core.tensor import Tensor, wrap
 from ..shapes import as_int, normalize_dim, normalize_dims, size_arguments
+from ..strided import arranged
 from .convert import clone, copied
-from .index import take_at
 from .part import diagonal, place_diagonal
 from .permute import transpose
 from .reduce import sum as sum_
 from .shape import expand, reshape, unsqueeze
+from .take import take_at
 
 # Order.
 
@@ -24,7 +25,7 @@ from .shape import expand, reshape, unsqueeze
 @op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, dims: reversed_along(g, dims=dims)), backward_name="FlipBackward0")
 def reversed_along(input, *, dims):
     """The elements in reverse order along the dimensions `dims`."""
-    return np.flip(input, dims).copy(order="K")
+    return arranged(np.flip(input, dims).copy(), [input])
 
 
 @function(torch="flip")
@@ -59,7 +60,7 @@ def flipud(input: Tensor) -> Tensor:
 )
 def rolled(input, *, shifts, dims):
     """z[i] = input[i - shift], indices wrapping around."""
-    return np.roll(input, shifts, dims)
+    return np.asarray(np.roll(input, shifts, dims), order="C")
 
 
 @function(torch="roll")
@@ -201,13 +202,13 @@ def _places_of(repeats: Tensor, output_size) -> Tensor:
 @op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, diagonal: lower(g, diagonal=diagonal)), backward_name="TrilBackward0")
 def lower(input, *, diagonal):
     """The elements on and below a diagonal of every matrix, zero elsewhere."""
-    return np.where(np.tri(*input.shape[-2:], diagonal, bool), input, input.dtype.type(0))
+    return np.asarray(np.where(np.tri(*input.shape[-2:], diagonal, bool), input, input.dtype.type(0)), order="C")
 
 
 @op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g, diagonal: upper(g, diagonal=diagonal)), backward_name="TriuBackward0")
 def upper(input, *, diagonal):
     """The elements on and above a diagonal of every matrix, zero elsewhere."""
-    return np.where(np.tri(*input.shape[-2:], diagonal - 1, bool), input.dtype.type(0), input)
+    return np.asarray(np.where(np.tri(*input.shape[-2:], diagonal - 1, bool), input.dtype.type(0), input), order="C")
 
 
 def _check_matrix(name: str, input: Tensor) -> None:

@@ -189,7 +189,7 @@ def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None, **nump
     LINEAR,
     dtype=SAME,
     vjp=dict(
-        input=lambda g, size: spread(g / (math.prod(size) or 1), size=size, dim=tuple(range(len(size))), keepdim=False)
+        input=lambda g, size: spread(g, size=size, dim=tuple(range(len(size))), keepdim=False) / (math.prod(size) or 1)
     ),
     backward_name="MeanBackward0",
 )
@@ -201,7 +201,7 @@ def mean_all(input):
 
 
 def _mean_gradient(g, size, dim, keepdim):
-    return spread(g / (count(size, dim) or 1), size=size, dim=dim, keepdim=keepdim)
+    return spread(g, size=size, dim=dim, keepdim=keepdim) / (count(size, dim) or 1)
 
 
 def count(shape, dims) -> int:

@@ -9,8 +9,8 @@ from ..core.promote import check_tensor, result_dtype
 from ..core.tensor import Tensor
 from ..dtypes import FLOATING, finfo
 from .arithmetic import zeros_as
-from .comparison import where
 from .convert import to_dtype
+from .only import only
 
 
 @op(ELEMENTWISE, torch="ceil", dtype=PROMOTE, vjp=dict(input=zeros_as))
@@ -59,7 +59,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(input=lambda g, input, min, max: where(_inside(input, min, max), g, 0.0)),
+    vjp=dict(input=lambda g, input, min, max: only(_inside(input, min, max), g)),
     backward_name="ClampBackward1",
 )
 def clamp_between(input, *, min, max):
@@ -73,7 +73,7 @@ def clamp_between(input, *, min, max):
 
 
 def _inside(input: Tensor, min, max) -> Tensor:
-    """Where the input is between the bounds (the bounds included)."""
+    """Whether the input is between the bounds (the bounds included)."""
     if min is None:
         return input <= max
     return input >= min if max is None else (input >= min) & (input <= max)
@@ -84,9 +84,9 @@ def _inside(input: Tensor, min, max) -> Tensor:
     numbers=("min", "max"),
     dtype=PROMOTE,
     vjp=dict(
-        input=lambda g, input, min, max: where((input >= min) & (input <= max), g, 0.0),
-        min=lambda g, input, min, max: where((input < min) & (min < max), g, 0.0),
-        max=lambda g, input, min, max: where((input > max) | (max < min), g, 0.0),
+        input=lambda g, input, min, max: only((input >= min) & (input <= max), g),
+        min=lambda g, input, min, max: only((input < min) & (min < max), g),
+        max=lambda g, input, min, max: only((input > max) | (max < min), g),
     ),
     backward_name="ClampBackward0",
 )
@@ -98,10 +98,7 @@ def clamp_tensors(input, min, max):
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(
-        input=lambda g, input, min: where(input >= min, g, 0.0),
-        min=lambda g, input, min: where(input < min, g, 0.0),
-    ),
+    vjp=dict(input=lambda g, input, min: only(input >= min, g), min=lambda g, input, min: only(input < min, g)),
     backward_name="ClampMinBackward0",
 )
 def clamp_from_below(input, min):
@@ -112,10 +109,7 @@ def clamp_from_below(input, min):
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(
-        input=lambda g, input, max: where(input <= max, g, 0.0),
-        max=lambda g, input, max: where(input > max, g, 0.0),
-    ),
+    vjp=dict(input=lambda g, input, max: only(input <= max, g), max=lambda g, input, max: only(input > max, g)),
     backward_name="ClampMaxBackward0",
 )
 def clamp_from_above(input, max):

@@ -6,7 +6,7 @@
 
 `gather_at` and `scatter_zeros` (adding into zeros) are each other's transpose. Below them stand the operations whose
 index is a vector (index_select, index_add, ...), a list of flat places (take, put), or a mask: they are `take_at` and
-`put_at` of index.py, with checks of their own.
+`put_at` of take.py, with checks of their own.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ..core.tensor import Tensor, wrap
 from ..shapes import as_int, broadcast_shapes, contiguous_strides, normalize_dim
 from ..strided import is_dense
 from .comparison import choose, eq
-from .convert import cast
+from .convert import cast, contiguous
 from .factory import empty_like_array
-from .index import add_rows, put_at, take_at, zero_of, zeros_like
 from .part import ALL, diagonal_view, select_view, slice_view
 from .shape import expand, reshape, unsqueeze
+from .take import add_rows, put_at, take_at, zero_of, zeros_like
 
 
 def _flat_places(shape, index: np.ndarray, dim: int) -> np.ndarray:
@@ -239,7 +239,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if not shape and index.array.size != 1:
         raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.array.size} value(s)")
     _check_bounds(index, input.array.shape[dim])
-    z = take_at(input, *[None] * dim, index)
+    z = contiguous(take_at(input, *[None] * dim, index))
     return z if shape else reshape(z, ())
 
 
@@ -266,7 +266,7 @@ def _index_into(name: str, input: Tensor, dim: int, index: Tensor, source: Tenso
     if source.array.shape != expected:
         raise RuntimeError(f"{name}(): expected a source of shape {list(expected)}, got {list(source.array.shape)}")
     _check_bounds(index, input.array.shape[dim])
-    return reshape(put_at(input, source, *[None] * dim, index, adds=adds), shape)
+    return reshape(put_at(contiguous(input), source, *[None] * dim, index, adds=adds), shape)
 
 
 @function(torch="index_add")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..core import results
-from ..core.op import GENERAL, SAME, function, op
+from ..core.op import GENERAL, KEEP, SAME, function, op
 from ..core.tensor import Tensor
 from ..shapes import as_int, normalize_dim
+from ..strided import arranged
 from .extrema import shared_evenly
 from .pick import on_lines, place
 from .reduce import numpy_arguments
@@ -33,13 +34,14 @@ def sorting_order(input: np.ndarray, dim: int, descending: bool) -> np.ndarray:
     return input.shape[dim] - 1 - input[backwards].argsort(dim, "stable")[backwards]
 
 
-@op(GENERAL, dtype=SAME, vjp=dict(input=placed), backward_name="SortBackward0")
+@op(GENERAL, dtype=KEEP, vjp=dict(input=placed), backward_name="SortBackward0")
 def sort_dim(input, *, dim, descending):
     """(values, indices) sorted along `dim`"""
     if not input.ndim:
         return input.copy(), np.zeros((), np.int64)
-    order = sorting_order(input, dim, descending)
-    return input[on_lines(order, dim)], order
+    keys = input.astype(np.float32) if input.dtype.kind == "V" else input  # bfloat16 sorts its NaNs anywhere
+    order = sorting_order(keys, dim, descending)
+    return arranged(input[on_lines(order, dim)], [input]), arranged(order, [input])
 
 
 @function(torch="sort")

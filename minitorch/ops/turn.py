@@ -34,7 +34,7 @@ def _in_place_view(name: str, view) -> None:
         if state.grad and node is not None:
             check_rewritable(self, node)
         z = view(self, *args, **kwargs)
-        self.array = z.array
+        self.array, self.row_major = z.array, False
         if type(node) is Leaf:
             node.shape = z.array.shape
         if self.origin is not None:
