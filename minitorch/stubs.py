@@ -91,6 +91,7 @@ def tensor_stub() -> str:
         "    node: Any",
         "    origin: Any",
         "    edits: Any",
+        "    row_major: bool",
         "    _grad: Any",
     ]
     lines.append("    def __new__(cls, *args: Any, **kwargs: Any) -> Any: ...")
@@ -129,6 +130,7 @@ def _members(cls) -> dict:
         "node",
         "origin",
         "edits",
+        "row_major",
     }
     return {k: v for k, v in vars(cls).items() if k not in skip and k not in ("__array_ufunc__", "__array_priority__")}
 

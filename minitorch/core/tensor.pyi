@@ -22,6 +22,7 @@ class Tensor:
     node: Any
     origin: Any
     edits: Any
+    row_major: bool
     _grad: Any
     def __new__(cls, *args: Any, **kwargs: Any) -> Any: ...
     @property
