@@ -22,18 +22,18 @@ bernoulli bincount bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise
 broadcast_to ceil cholesky cholesky_inverse cholesky_solve chunk clamp clamp_max clamp_min clip clone copysign
 corrcoef cos cosh count_nonzero cov cross cummax cummin cumprod cumsum deg2rad det diag diag_embed diagflat diagonal
 diagonal_scatter diff digamma dist div divide dot dsplit eq equal erf erfc erfinv exp exp2 expm1 flatten flip fliplr
-flipud float_power floor floor_divide fmax fmin fmod frac gather ge greater greater_equal gt hardshrink heaviside
-histc hsplit hypot igamma igammac index_add index_copy index_fill index_put index_reduce index_select inner isclose isfinite isinf
-isnan isneginf isposinf kron kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2 log_softmax logaddexp
-logaddexp2 logcumsumexp logdet logical_and logical_not logical_or logical_xor logit logsumexp lt masked_fill
-masked_scatter masked_select matmul matrix_exp matrix_power max maximum mean median min minimum mm mode moveaxis
-movedim msort mul multinomial multiply mv nan_to_num nanmean nanmedian nanquantile nansum narrow ne neg negative
-nonzero norm not_equal outer permute pinverse positive pow prelu prod put qr quantile rad2deg ravel reciprocal relu
-remainder renorm repeat_interleave reshape roll rot90 round rsqrt scatter scatter_add scatter_reduce select
-select_scatter sigmoid sign signbit sin sinc sinh slice_scatter slogdet softmax sort split split_with_sizes sqrt
-square squeeze std sub subtract sum svd swapaxes swapdims t take take_along_dim tan tanh tensor_split tile topk trace
-transpose triangular_solve tril triu true_divide trunc unbind unflatten unique unique_consecutive unsqueeze var vdot
-vsplit where xlogy
+flipud float_power floor floor_divide fmax fmin fmod frac gather ge geqrf greater greater_equal gt hardshrink
+heaviside histc hsplit hypot igamma igammac index_add index_copy index_fill index_put index_reduce index_select inner
+inverse isclose isfinite isinf isnan isneginf isposinf kron kthvalue ldexp le lerp less less_equal lgamma log log10
+log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logdet logical_and logical_not logical_or logical_xor logit
+logsumexp lt lu lu_solve masked_fill masked_scatter masked_select matmul matrix_exp matrix_power max maximum mean
+median min minimum mm mode moveaxis movedim msort mul multinomial multiply mv nan_to_num nanmean nanmedian nanquantile
+nansum narrow ne neg negative nonzero norm not_equal outer permute pinverse positive pow prelu prod put qr quantile
+rad2deg ravel reciprocal relu remainder renorm repeat_interleave reshape roll rot90 round rsqrt scatter scatter_add
+scatter_reduce select select_scatter sigmoid sign signbit sin sinc sinh slice_scatter slogdet softmax sort split
+split_with_sizes sqrt square squeeze std sub subtract sum svd swapaxes swapdims t take take_along_dim tan tanh
+tensor_split tile topk trace transpose triangular_solve tril triu true_divide trunc unbind unflatten unique
+unique_consecutive unsqueeze var vdot vsplit where xlogy
 """.split()
 
 IN_PLACE = """
@@ -52,18 +52,23 @@ OUT = frozenset(
     """
 abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr all amax amin aminmax any argmax argmin argsort
 asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
-bitwise_xor bmm bucketize ceil cholesky cholesky_inverse cholesky_solve clamp clamp_max clamp_min
-clip column_stack copysign cos cosh cross cummax cummin cumprod cumsum deg2rad diag diff digamma div divide dot dstack
-eq erf erfc erfinv exp exp2 expm1 fix float_power floor floor_divide fmax fmin fmod frac gather ge ger greater
-greater_equal gt hardshrink heaviside histc hstack hypot igamma igammac index_add index_copy index_reduce index_select inner isin isneginf
-isposinf kron kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2 log_softmax logaddexp logaddexp2
-logcumsumexp logical_and logical_not logical_or logical_xor logit logsumexp lt masked_select matmul matrix_power max
-maximum mean min minimum mm mode msort mul multiply mv nan_to_num nanmean nanquantile nansum ne neg negative nonzero
-norm not_equal outer pow prod quantile rad2deg reciprocal remainder renorm round row_stack rsqrt scatter scatter_add
-scatter_reduce searchsorted sgn sigmoid sign signbit sin sinc sinh slice_scatter softmax sort sqrt square stack std
-std_mean sub subtract sum svd take take_along_dim tan tanh tensordot topk triangular_solve tril triu true_divide trunc
-var var_mean vdot vstack where xlogy
-linalg.cross linalg.matmul linalg.matrix_norm linalg.norm linalg.svdvals linalg.vecdot linalg.vector_norm
+bitwise_xor bmm bucketize ceil chain_matmul cholesky cholesky_inverse cholesky_solve clamp clamp_max clamp_min clip
+column_stack copysign cos cosh cross cummax cummin cumprod cumsum deg2rad diag diff digamma div divide dot dstack eq
+erf erfc erfinv exp exp2 expm1 fix float_power floor floor_divide fmax fmin fmod frac gather ge geqrf ger greater
+greater_equal gt hardshrink heaviside histc hstack hypot igamma igammac index_add index_copy index_reduce index_select
+inner inverse isin isneginf isposinf kron kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2
+log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not logical_or logical_xor logit logsumexp lt
+lu_solve lu_unpack masked_select matmul matrix_power max maximum mean min minimum mm mode msort mul multiply mv
+nan_to_num nanmean nanquantile nansum ne neg negative nonzero norm not_equal outer pow prod qr quantile rad2deg
+reciprocal remainder renorm round row_stack rsqrt scatter scatter_add scatter_reduce searchsorted sgn sigmoid sign
+signbit sin sinc sinh slice_scatter slogdet softmax sort sqrt square stack std std_mean sub subtract sum svd take
+take_along_dim tan tanh tensordot topk triangular_solve tril triu true_divide trunc var var_mean vdot vstack where
+xlogy
+linalg.cholesky linalg.cholesky_ex linalg.cond linalg.cross linalg.det linalg.eigh linalg.eigvalsh linalg.inv
+linalg.inv_ex linalg.lstsq linalg.lu linalg.lu_factor linalg.lu_factor_ex linalg.lu_solve linalg.matmul
+linalg.matrix_norm linalg.matrix_power linalg.matrix_rank linalg.multi_dot linalg.norm linalg.pinv linalg.qr
+linalg.slogdet linalg.solve linalg.solve_ex linalg.solve_triangular linalg.svd linalg.svdvals linalg.tensorinv
+linalg.tensorsolve linalg.vecdot linalg.vector_norm
 nn.functional.avg_pool2d nn.functional.avg_pool3d nn.functional.gelu nn.functional.logsigmoid nn.functional.softplus
 nn.functional.softshrink
 special.digamma special.entr special.erf special.erfc special.erfinv special.expit special.gammaln special.logit
@@ -75,13 +80,16 @@ special.logsumexp special.psi special.sinc
 # within the type's category.
 OUT_OF_ONE_TYPE = frozenset(
     """
-abs absolute addbmm addmm addmv all amax amin aminmax any argmax argmin baddbmm bitwise_not bmm bucketize ceil cross
-cummax cummin cumprod cumsum diag dot floor frac gather hardshrink heaviside histc index_add index_copy
-index_reduce index_select isin isneginf isposinf kthvalue log_softmax logcumsumexp masked_select matmul max median min
-mm mode msort mv nan_to_num nanquantile neg negative nonzero norm quantile renorm round scatter scatter_add
-scatter_reduce searchsorted sgn sign signbit slice_scatter softmax sort take take_along_dim tensordot topk tril triu
-trunc vdot where
-linalg.cross linalg.matmul linalg.matrix_norm linalg.norm linalg.svdvals linalg.vecdot linalg.vector_norm
+abs absolute addbmm addmm addmv all amax amin aminmax any argmax argmin baddbmm bitwise_not bmm bucketize ceil
+chain_matmul cross cummax cummin cumprod cumsum diag dot floor frac gather hardshrink heaviside histc index_add
+index_copy index_reduce index_select inverse isin isneginf isposinf kthvalue log_softmax logcumsumexp lu_solve
+lu_unpack masked_select matmul matrix_power max median min mm mode msort mv nan_to_num nanquantile neg negative
+nonzero norm qr quantile renorm round scatter scatter_add scatter_reduce searchsorted sgn sign signbit slice_scatter
+slogdet softmax sort svd take take_along_dim tensordot topk triangular_solve tril triu trunc vdot where
+linalg.cholesky linalg.cholesky_ex linalg.cross linalg.det linalg.eigh linalg.eigvalsh linalg.inv linalg.inv_ex
+linalg.lu linalg.lu_factor linalg.lu_factor_ex linalg.lu_solve linalg.matmul linalg.matrix_norm linalg.matrix_power
+linalg.multi_dot linalg.norm linalg.qr linalg.slogdet linalg.solve linalg.solve_ex linalg.solve_triangular linalg.svd
+linalg.svdvals linalg.vecdot linalg.vector_norm
 nn.functional.avg_pool2d nn.functional.avg_pool3d nn.functional.gelu nn.functional.logsigmoid nn.functional.softplus
 nn.functional.softshrink
     """.split()

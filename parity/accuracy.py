@@ -124,7 +124,7 @@ class Truth:
 
     def call(self, rng: np.random.Generator | None) -> Call:
         sample = self.sample
-        call = Call(torch, self.function, calls.widened(sample.args), calls.widened(sample.kwargs), sample.process)
+        call = sample.widened(self.function)
         if rng is not None:
             narrow = tensors_in([sample.args, sample.kwargs])
             for tensor, given in zip(call.inputs, narrow, strict=True):
@@ -134,7 +134,7 @@ class Truth:
 
     def output(self, seed: int | None) -> list | None:
         call = self.call(generator(seed)).run()
-        return None if call.error else tensors_in(call.output)
+        return None if call.error else tensors_in(call.unique)
 
     def results(self, seed: int | None) -> list | None:
         """The output and the gradients."""
@@ -143,7 +143,7 @@ class Truth:
         if call.error:
             return None
         found = self.backward(call, rng, create_graph=False)
-        return None if found is None else [*tensors_in(call.output), *found[0]]
+        return None if found is None else [*tensors_in(call.unique), *found[0]]
 
     def gradients(self, seed: int | None) -> list | None:
         rng = generator(seed)

@@ -25,6 +25,7 @@ class Call:
     args: tuple
     kwargs: dict
     process: Callable = field(default=lambda output: output)
+    up_to_signs: bool = False  # see ``exceptions.UP_TO_SIGNS``
     output: Any = None
     error: Exception | None = None
 
@@ -44,6 +45,11 @@ class Call:
         except Exception as error:
             self.error = error
         return self
+
+    @property
+    def unique(self) -> Any:
+        """The output, or what of it does not depend on a choice of signs."""
+        return self.process(self.output) if self.up_to_signs else self.output
 
     def differentiable(self) -> list:
         """The outputs a gradient can start from, after torch's ``output_process_fn_grad`` of this sample."""

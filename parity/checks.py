@@ -38,9 +38,14 @@ def differs(where: str, ours: Any, theirs: Any) -> Difference:
 def failed_alike(ours: Call, theirs: Call, where: str = "call") -> Difference | None:
     """A difference when only one side raised, or the two raised different classes."""
     if (ours.error is None) == (theirs.error is None):
-        same = ours.error is None or type(ours.error).__name__ == type(theirs.error).__name__
+        same = ours.error is None or error_name(ours.error) == error_name(theirs.error)
         return None if same else differs(where, describe_error(ours.error), describe_error(theirs.error))
     return differs(where, describe_error(ours.error), describe_error(theirs.error))
+
+
+def error_name(error: Exception) -> str:
+    """The class; torch's LinAlgError calls itself _LinAlgError."""
+    return type(error).__name__.removeprefix("_")
 
 
 def describe_error(error: Exception | None) -> str:
@@ -48,6 +53,12 @@ def describe_error(error: Exception | None) -> str:
         return "raises nothing"
     lines = str(error).strip().splitlines()
     return f"raises {type(error).__name__}: {lines[0][:200] if lines else ''}"
+
+
+def forms_differ(ours: Any, theirs: Any) -> Difference | None:
+    """The first difference in structure, dtype or shape, whatever the values."""
+    found = compare(ours, theirs, rtol=0, atol=float("inf"))
+    return None if found is None or found.kind == "value" else found
 
 
 def check_forward(sample: Sample, accuracy: Accuracy | None = None) -> Iterator[tuple[str, Difference | None]]:
@@ -60,8 +71,9 @@ def check_forward(sample: Sample, accuracy: Accuracy | None = None) -> Iterator[
         yield "forward", found
         return
     truth = Truth(sample, theirs.function)
-    our_values, values = tensors_in(ours.output), tensors_in(theirs.output)
-    found = truth.unless_rounding(compare(ours.output, theirs.output), truth.output, our_values, values)
+    our_values, values = tensors_in(ours.unique), tensors_in(theirs.unique)
+    found = forms_differ(ours.output, theirs.output) or compare(ours.unique, theirs.unique)
+    found = truth.unless_rounding(found, truth.output, our_values, values)
     found = found or inputs_differ(to) or (None if sample.negative_strides else views_differ(ours, theirs))
     yield "forward", found
     if found:
@@ -170,8 +182,9 @@ def check_variant(sample: Sample, variant: Callable, inplace: bool) -> Differenc
     if found or theirs.error:
         return found
     truth = Truth(sample, sample.info.op)
-    our_values, values = tensors_in(ours.output), tensors_in(theirs.output)
-    found = truth.unless_rounding(compare(ours.output, theirs.output), truth.output, our_values, values)
+    our_values, values = tensors_in(ours.unique), tensors_in(theirs.unique)
+    found = forms_differ(ours.output, theirs.output) or compare(ours.unique, theirs.unique)
+    found = truth.unless_rounding(found, truth.output, our_values, values)
     if found or not inplace:
         return found
     found = compare(ours.args[0], theirs.args[0], where="input after the call")

@@ -58,6 +58,12 @@ def torch_samples_with_mkl() -> bool:
     return not torch.equal(drawn, expected)
 
 
+# Operations whose results are unique only up to signs (of eigenvectors, of singular vectors), which LAPACK
+# implementations choose differently. Of these the part that is unique is compared: what torch's own tests reduce each
+# sample to (`output_process_fn_grad`) before they differentiate it. Shapes and types are compared of everything.
+UP_TO_SIGNS = frozenset(["linalg.eigh", "linalg.svd", "svd"])
+
+
 KNOWN: tuple[Known, ...] = (
     Known(
         "nn.functional.normalize",
@@ -98,6 +104,14 @@ KNOWN: tuple[Known, ...] = (
         checks="grad grad2 jvp inplace",
         kinds="value",
         within=1e-8,
+    ),
+    Known(
+        "cholesky_inverse",
+        "torch's forward derivative is wrong: its own gradient and finite differences, which agree with each other and "
+        "with minitorch, say otherwise",
+        checks="jvp",
+        kinds="value",
+        within=1e-6,
     ),
     Known(
         "nn.functional.hardsigmoid",

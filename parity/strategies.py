@@ -56,11 +56,15 @@ def has_slope(op: Op) -> bool:
     A fused operation without rules of its own (``layer_norm_backward_input``) is handed numbers that depend on each
     other, such as x and its mean: its derivatives are tested where they are used, in its parent's second gradient.
     """
-    return bool(op.rules) and op.name not in NORMALISED
+    return bool(op.rules) and op.name not in CONSTRAINED
 
 
-# Their rules, as torch's, are right where the input sums to one and goes on doing so.
-NORMALISED = frozenset({"ctc_loss_alpha"})
+# Their rules, as torch's, are right only where
+CONSTRAINED = frozenset({
+    "ctc_loss_alpha",  # the input sums to one and goes on doing so
+    "cholesky_lower", "symmetric_eigen", "symmetric_eigenvalues", "symmetric_pseudoinverse",  # it stays symmetric
+    "orthogonal_triangular", "singular_decomposition",  # the factors are reduced, not completed to square matrices
+})  # fmt: skip
 
 
 def primitives(kind: str | None = None) -> list[str]:

@@ -263,7 +263,9 @@ def write_out(name: str, out: Tensor, result, one_type: bool = False, refusal: t
             bump_version(target)
         else:
             write(name, target, values.array)
-    return tuple(out) if isinstance(result, tuple) else out
+    if not isinstance(result, tuple):
+        return out
+    return result._make(out) if hasattr(result, "_make") else tuple(out)
 
 
 def _check_out(name: str, out: Tensor, result: Tensor, one_type: bool, refusal: type[Exception]) -> None:

@@ -98,7 +98,7 @@ def cumprod(input: Tensor, dim: int, *, dtype=None, **numpy_names) -> Tensor:
 # Product.
 
 
-def _without_each(input, dim):
+def product_of_others(input, dim):
     """For each element the product of all others along `dim`."""
     before = _preceding(cumprod_dim(input, dim=dim, reverse=False), dim, reverse=False)
     after = _preceding(cumprod_dim(input, dim=dim, reverse=True), dim, reverse=True)
@@ -112,13 +112,13 @@ def _prod_gradient(g, input, z, dim, keepdim):
     g = spread(g, size=size, dim=(dim,), keepdim=keepdim)
     if numbers(input.array).all():
         return g * spread(z, size=size, dim=(dim,), keepdim=keepdim) / input
-    return g * _without_each(input, dim)
+    return g * product_of_others(input, dim)
 
 
 def _prod_all_gradient(g, input, z):
     if numbers(input.array).all():
         return g * z / input
-    return g * _without_each(input.reshape(-1), 0).reshape(input.array.shape)
+    return g * product_of_others(input.reshape(-1), 0).reshape(input.array.shape)
 
 
 @op(GENERAL, dtype=SUM, vjp=dict(input=_prod_all_gradient), backward_name="ProdBackward0")
