@@ -32,16 +32,14 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
         A, n = inv(A), -n
     if n == 1:
         return A.clone()
-    if n == 3:
-        return A @ A @ A
-    result = None
-    while True:
-        if n & 1:
-            result = A if result is None else result @ A
-        n >>= 1
-        if not n:
-            return result
-        A = A @ A
+    while n % 2 == 0:
+        A, n = A @ A, n // 2
+    result = A
+    while n > 1:
+        A, n = A @ A, n // 2
+        if n % 2:
+            result = result @ A
+    return result
 
 
 # Exponential.

@@ -73,7 +73,8 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
     check_matrix(name, B, "B")
     check_system(name, A, B, left)
     check_implemented("triangular_solve_cpu", A)
-    return solve_either_side(*broadcast_batches(A, B), upper, unitriangular, left)
+    A, B = broadcast_batches(A, B)
+    return solve_either_side(A, B, upper, unitriangular, left)
 
 
 def _check_right_side(name: str, prefix: str, b: Tensor, A: Tensor) -> None:
