@@ -298,3 +298,33 @@ def test_functional_call_and_ensembles():
     before = net[0].weight
     minitorch.func.functional_call(net, {"0.weight": before.detach() * 2}, minitorch.ones(2, 4))
     assert net[0].weight is before
+
+
+# autograd.functional and autograd.grad on top of the same transformations.
+
+
+@pytest.mark.parametrize("vectorize", [False, True])
+def test_functional_jacobians_and_hessians(f, vectorize):
+    def program(T, F, a):
+        A = T.autograd.functional
+        found = [A.jacobian(f, a, vectorize=vectorize)]
+        found.append(A.hessian(total(f), a, vectorize=vectorize))
+        found.append(A.jacobian(lambda p, q: (f(p) * q, q.sum()), (a, a.cos()), vectorize=vectorize))
+        if vectorize and f is not in_place:
+            found.append(A.jacobian(f, a, vectorize=True, strategy="forward-mode"))
+            found.append(A.hessian(total(f), a, vectorize=True, outer_jacobian_strategy="forward-mode"))
+        return found
+
+    agree(program, x)
+
+
+def test_batched_cotangents():
+    def program(T, F, A, w):
+        w.requires_grad_()
+        z = (A @ w).tanh()
+        rows = T.eye(15, dtype=T.float64).reshape(15, 5, 3)
+        first = T.autograd.grad(z, [w], [rows], is_grads_batched=True, create_graph=True, retain_graph=True)
+        second = T.autograd.grad(first[0].sum(), w)
+        return [g.detach() for g in (*first, *second)]
+
+    agree(program, X, W)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..batching.vmap import vmap
 from ..core.node import Leaf
 from ..core.op import function
 from ..core.state import state
 from ..core.tensor import Tensor, node_of, wrap
 from ..engine import Walk
-from ..ops.join import stack
 from ..tape import bare
 
 
@@ -100,7 +100,8 @@ def grad(
 ) -> tuple:
     """The gradients of `outputs` with respect to `inputs`, as a tuple; no `.grad` is touched.
 
-    An input that the outputs do not depend on raises RuntimeError, unless `allow_unused` (None for it) or
+    is_grads_batched: the first dimension of `grad_outputs` runs over several cotangents, and so does that of the
+    results. An input that the outputs do not depend on raises RuntimeError, unless `allow_unused` (None for it) or
     `materialize_grads` (zeros for it).
     """
     outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
@@ -108,19 +109,7 @@ def grad(
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False.")
     grads = (None,) * len(outputs) if grad_outputs is None else _as_tuple(grad_outputs)
     if is_grads_batched:
-        rows = [
-            grad(
-                outputs,
-                inputs,
-                tuple(None if g is None else g[i] for g in grads),
-                True,
-                create_graph,
-                True,
-                allow_unused,
-            )
-            for i in range(next(len(g) for g in grads if g is not None))
-        ]
-        return tuple(None if column[0] is None else stack(column) for column in zip(*rows, strict=True))
+        return _batched(outputs, inputs, grads, retain_graph, create_graph, allow_unused, materialize_grads)
     roots = _roots(outputs, grads, create_graph)
     keep = create_graph if retain_graph is None else retain_graph
     found = _collect(roots, inputs, keep, create_graph)
@@ -129,13 +118,36 @@ def grad(
         g = found.get(node_of(tensor))
         if g is None:
             if materialize_grads:
-                g = wrap(np.zeros(tensor.array.shape, tensor.array.dtype)).requires_grad_(create_graph)
+                g = wrap(np.zeros(tensor.array.shape, tensor.array.dtype))
+                if create_graph:
+                    g.node = Leaf(g)
             elif not allow_unused:
                 raise RuntimeError(
                     "One of the differentiated Tensors appears to not have been used in the graph "
                     f"(input {i}, of shape {list(tensor.array.shape)}). Set allow_unused=True if this is the desired behavior."
                 )
         results.append(g)
+    return tuple(results)
+
+
+def _batched(outputs, inputs, grads, retain_graph, create_graph, allow_unused, materialize_grads) -> tuple:
+    """`grad` for a batch of cotangents, which are the first dimension of `grads`: one walk for all of them."""
+    used: list[int] = []
+
+    def pull(*batch):
+        given = iter(batch)
+        cotangents = [None if g is None else next(given) for g in grads]
+        found = grad(
+            outputs, inputs, cotangents, retain_graph, create_graph, True, allow_unused,
+            materialize_grads=materialize_grads,
+        )  # fmt: skip
+        used[:] = [i for i, g in enumerate(found) if g is not None]
+        return tuple([found[i] for i in used])
+
+    rows = vmap(pull)(*[g for g in grads if g is not None])
+    results: list = [None] * len(inputs)
+    for i, row in zip(used, rows, strict=True):
+        results[i] = row
     return tuple(results)
 
 
