@@ -41,13 +41,14 @@ class Walk:
         """roots: (node, gradient) pairs to start from."""
         self.needed = None if self.targets is None else _leading_to(self.targets, [node for node, _ in roots])
         previous, state.grad = state.grad, self.create_graph
+        outer, state.walk = state.walk, self
         try:
             for node, g in roots:
                 self.add(node, g, fresh=False)
             while self.heap:
                 self.visit(heappop(self.heap)[1])
         finally:
-            state.grad = previous
+            state.grad, state.walk = previous, outer
 
     def add(self, node, g: Tensor, fresh: bool) -> None:
         """Contribute `g` to the gradient of `node`. fresh: nobody else holds its array."""

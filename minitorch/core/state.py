@@ -17,6 +17,7 @@ class _State(threading.local):
     trace = None  # a function (op, inputs, params) -> outputs that every primitive call goes to, or None
     profile = None  # the one among them that times the calls below all levels, or None
     levels: tuple = ()  # the transformations that are open, innermost last (levels.py)
+    walk = None  # the backward pass that is running (engine.py)
     transforms = 0  # how many reverse modes of minitorch.func are running
     inference = False
 

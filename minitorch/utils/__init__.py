@@ -1,5 +1,5 @@
-"""torch.utils: data sets and loaders."""
+"""torch.utils: data sets and loaders, checkpointing."""
 
-from . import data
+from . import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
