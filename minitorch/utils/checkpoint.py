@@ -130,7 +130,7 @@ class _Block:
         self.run, self.context, self.checked = run, context, checked
         self.stream = default_generator.state if preserve_rng_state else None
         self.expected: list = []
-        self.kept: dict[int, tuple] = {}
+        self.kept: dict[tuple[int, int], Any] = {}
 
     def let_go(self, nodes: list) -> None:
         self.expected = [_described(node) for node in nodes]
