@@ -6,6 +6,7 @@ import functools
 import inspect
 import itertools
 import threading
+from typing import Any
 
 # One clock for everything whose order matters: nodes are born and memory is edited at ticks of it. A node's
 # birth orders the backward walk; a kept tensor was edited too late when its last edit is younger than its node.
@@ -17,7 +18,7 @@ class _State(threading.local):
     trace = None  # a function (op, inputs, params) -> outputs that every primitive call goes to, or None
     profile = None  # the one among them that times the calls below all levels, or None
     levels: tuple = ()  # the transformations that are open, innermost last (levels.py)
-    walk = None  # the backward pass that is running (engine.py)
+    walk: Any = None  # the backward pass that is running (engine.py)
     transforms = 0  # how many reverse modes of minitorch.func are running
     inference = False
 
