@@ -21,12 +21,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import threads
+from . import crossovers, threads
 from .channels import correlate_channels, layout, pack_weight, sum_weight, unpack_weight
 from .correlate import correlate, correlate_input, correlate_weight, pack_rows, pack_taps
 from .depthwise import bands, depthwise, depthwise_weight
 from .geometry import grid, plan
 from .jit import plain
+from .matmul import matmul
 from .registry import accelerates
 from .simd import BITS, ROWS, VECTORS
 from .winograd import apart, tile_rows_per_task, transform_weight, winograd
@@ -86,9 +87,6 @@ def window(size: int, padding: int, dilation: int, stride: int, kernel: int) -> 
 # Which kernel.
 
 
-WINOGRAD_TILES, WINOGRAD_TILES_WEIGHT = 40, 128
-
-
 def worth_winograd(p: Problem, tiles: int, least: int) -> bool:
     """Whether there are enough tiles to pay for the filters' transform, and enough channels to pay for the tiles'."""
     fits = p.planar and p.kernel == (1, 3, 3) and p.stride == (1, 1, 1) and p.dilation == (1, 1, 1)
@@ -101,15 +99,20 @@ def tiles_of(batch: int, size) -> int:
 
 def pixels_in_lanes(p: Problem, channels: int) -> bool:
     """Whether too few of the lanes would hold one of the result's `channels`."""
-    return p.planar and channels < PIXELS_BELOW
-
-
-PIXELS_BELOW = 12
+    return p.planar and channels < crossovers.CHANNELS
 
 
 def single_channels(p: Problem) -> bool:
     """Whether the convolution is depthwise: one channel in and one out in every group of a plane."""
     return p.planar and p.inputs == p.outputs == 1
+
+
+def pointwise(p: Problem) -> bool:
+    """Whether the convolution is one product of matrices per image, (O, C) times (C, pixels), large enough to be it."""
+    one = (1, 1, 1)
+    pixels = prod(p.size)
+    fits = p.kernel == p.stride == one and p.padding == (0, 0, 0) and p.groups == 1 and min(p.inputs, p.outputs) >= ROWS
+    return fits and (pixels >= crossovers.POINTWISE or pixels % (VECTORS * p.lanes) == 0)
 
 
 # Depthwise.
@@ -344,14 +347,16 @@ def conv(input, weight, *, stride, padding, dilation, groups):
     """input (N, C, *size), weight (O, C / groups, *kernel) -> (N, O, *positions)."""
     input, weight = plain(input), plain(weight)
     out_size = tuple(map(window, input.shape[2:], padding, dilation, stride, weight.shape[2:]))
-    out = np.empty((len(input), len(weight), *out_size), input.dtype)
-    if out.size == 0 or weight.size == 0:
-        out.fill(0)
-        return out
+    shape = (len(input), len(weight), *out_size)
+    if 0 in shape or weight.size == 0:
+        return np.zeros(shape, input.dtype)
     p = problem(input.shape, weight.shape, out_size, stride, padding, dilation, groups, input.itemsize)
+    if pointwise(p):
+        return matmul(weight.reshape(p.outputs, p.inputs), input.reshape(p.batch, p.inputs, -1)).reshape(shape)
+    out = np.empty(shape, input.dtype)
     if single_channels(p):
         depthwise_forward(p, input, weight, out)
-    elif worth_winograd(p, tiles_of(p.batch, p.out_size), WINOGRAD_TILES):
+    elif worth_winograd(p, tiles_of(p.batch, p.out_size), crossovers.WINOGRAD):
         steps = (weight.size // groups, 9 * p.inputs, 9, 3, 1)
         run_winograd(input, weight, out, (p.batch, groups, p.inputs, p.outputs), p.padding[1:], 0, steps)
     elif pixels_in_lanes(p, p.outputs):
@@ -367,13 +372,15 @@ def conv(input, weight, *, stride, padding, dilation, groups):
 def conv_input(grad, weight, *, size, stride, padding, dilation, groups):
     """grad (N, O, *positions), weight (O, C / groups, *kernel) -> the gradient of the input, of shape `size` (N, C, *size)."""
     grad, weight = plain(grad), plain(weight)
-    out = np.zeros(size, grad.dtype)
-    if out.size == 0 or grad.size == 0 or weight.size == 0:
-        return out
+    if 0 in size or grad.size == 0 or weight.size == 0:
+        return np.zeros(size, grad.dtype)
     p = problem(size, weight.shape, grad.shape[2:], stride, padding, dilation, groups, grad.itemsize)
+    if pointwise(p):
+        return matmul(weight.reshape(p.outputs, p.inputs).T, grad.reshape(p.batch, p.outputs, -1)).reshape(size)
+    out = np.zeros(size, grad.dtype)
     if single_channels(p):
         depthwise_input(p, grad, weight, out)
-    elif worth_winograd(p, tiles_of(p.batch, p.size), WINOGRAD_TILES) and max(p.padding) <= 2:
+    elif worth_winograd(p, tiles_of(p.batch, p.size), crossovers.WINOGRAD) and max(p.padding) <= 2:
         # The same with the filters turned round, input and output channels swapped.
         steps = (weight.size // groups, 9, 9 * p.inputs, -3, -1)
         reach = (2 - p.padding[1], 2 - p.padding[2])
@@ -397,7 +404,10 @@ def conv_weight(input, grad, *, size, stride, padding, dilation, groups):
     p = problem(input.shape, size, grad.shape[2:], stride, padding, dilation, groups, input.itemsize)
     if single_channels(p):
         depthwise_weights(p, input, grad, out)
-    elif worth_winograd(p, tiles_of(p.batch, p.out_size), WINOGRAD_TILES_WEIGHT):
+    elif pointwise(p) and p.outputs <= prod(p.size):  # then the images' products are no larger than the images
+        products = matmul(grad.reshape(p.batch, p.outputs, -1), input.reshape(p.batch, p.inputs, -1).mT)
+        products.sum(0, out=out.reshape(p.outputs, p.inputs))
+    elif worth_winograd(p, tiles_of(p.batch, p.out_size), crossovers.WINOGRAD_WEIGHT):
         winograd_weight(p, input, grad, out)
     elif pixels_in_lanes(p, p.outputs):
         pixels_weight(p, input, grad, out)

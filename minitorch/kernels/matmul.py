@@ -1,28 +1,33 @@
-"""matmul in Numba: panels for the register tile, blocks for the caches.
-
-One register tile (simd.py) reads ROWS values of a column of A and a few vectors of a row of B per step. So both
-matrices are first rewritten ("packed") in the order in which tiles read them:
-
-    A -> panels of ROWS rows:     for each panel, for each k: the ROWS values A[rows, k]
-    B -> panels of a few vectors: for each panel, for each k: the values B[k, columns]
-
-and then every tile runs through memory in a straight line, whatever the strides of A and B were. The loops around the tile
-keep a panel of B (K_BLOCK rows of it) in the L1 cache, K_BLOCK columns of ROW_BLOCK rows of A in the L2 cache.
+"""matmul in Numba: a register tile, panels of one matrix, blocks for the caches.
 
     for each block of rows, block of columns (a task)
-        for each block of K_BLOCK steps along k
-            for each panel of B in the block of columns         stays in L1
-                for each panel of A in the block of rows        comes from L2
-                    tile of C += panel of A * panel of B        in registers
+        for each block of at most K_BLOCK steps along k
+            for each panel of B: k_block rows of `width` columns      16 kB: stays in the L1 cache
+                for each ROWS rows of A                               96 rows of it: from the L2 cache
+                    tile of C += rows of A * panel of B               in registers
 
-(K. Goto, R. van de Geijn: Anatomy of High-Performance Matrix Multiplication, 2008.)
+                   B  | panel | panel | ..
+          k        +------+
+      +-------+    |######|              The tile reads one vector row of the panel and ROWS numbers of A per step. So B
+    A |###    |    |      |              must lie row by row in the panel, and is rewritten ("packed") for that, once, for all
+      |       |    +------+              rows of A. A is read where it is: a number that is broadcast may lie anywhere. Only
+      +-------+  C |tile  |              if A is stored by columns, a block of it is moved together first, whole columns at a
+                   |      |              time, or each number would be fetched with a cache line of its own.
+
+2 M N K operations in M N K / (ROWS * width) steps, each loading `width` numbers of B from L1 and ROWS of A: so few that the
+multiply-adds set the pace. (K. Goto, R. van de Geijn: Anatomy of High-Performance Matrix Multiplication, 2008.)
+
+Small matrices are not packed: if B's rows are runs of memory and there are few of them, or few rows of A that would reuse a
+panel, the tile loads its vectors from B itself, and only the columns left over at the end are packed. One or two rows
+are left to BLAS, as products with a vector: they run as fast as memory delivers B. Batches of matrices with a few numbers
+each are plain loops.
 """
 
 import numpy as np
 
 from . import threads
 from .jit import njit, plain, take
-from .moves import copy_vectors
+from .moves import copy_run, copy_vectors, transpose_block
 from .registry import accelerates
 from .simd import BITS, ROWS, VECTORS, outer_tile
 
@@ -31,86 +36,161 @@ __all__ = ["matmul"]
 K_BLOCK = 256
 ROW_BLOCK = 16 * ROWS
 COLUMN_BLOCK = 512
+VECTOR_ROWS = 2  # so few rows are products of a matrix with a vector
+FEW_ROWS = 3 * ROWS  # would not pay for packing
+FEW_COLUMNS = 96  # whose rows lie so close that a block of them fits the L1 cache as it is
+TINY = 64  # multiply-adds, below which plain loops are faster than tiles
+ZERO = np.zeros(1, np.int64)
 
 
 @njit
-def pack(counter, matrix, panels, count, rows, columns, row_step, column_step, width):
-    """One thread. `count` matrices (rows, columns) -> panels (count, ceil(rows / width), columns, width), zero-filled."""
-    blocks = (rows + width - 1) // width
+def pack(counter, matrix, starts, panels, inner, columns, k_step, column_step, lanes):
+    """One thread. Matrices (inner, columns) -> panels (count, ceil(columns / width), inner, width), flat, zero-filled."""
+    width = VECTORS * lanes
+    blocks = (columns + width - 1) // width
     task = take(counter)
-    while task < count * blocks:
+    while task < len(starts) * blocks:
         first = task % blocks * width
-        valid = min(width, rows - first)
-        start = task // blocks * rows * columns + first * row_step
-        to = task * columns * width
-        if row_step == 1 and valid == width > ROWS:
-            for k in range(columns):
-                copy_vectors(panels, to + k * width, matrix, start + k * column_step)
-        elif row_step == 1 and valid == width:
-            for k in range(columns):
-                for r in range(ROWS):
-                    panels[to + k * ROWS + r] = matrix[start + k * column_step + r]
+        valid = min(width, columns - first)
+        start, to = starts[task // blocks] + first * column_step, task * inner * width
+        if column_step == 1 and valid == width:
+            for k in range(inner):
+                copy_vectors(panels, to + k * width, matrix, start + k * k_step)
+        elif column_step == 1:
+            for k in range(inner):
+                copy_run(panels, to + k * width, 1, matrix, start + k * k_step, 1, valid)
         else:
-            for k0 in range(0, columns, 64):  # short stretches, so that what is written stays in the L1 cache
-                k1 = min(columns, k0 + 64)
-                for r in range(valid):
-                    for k in range(k0, k1):
-                        panels[to + k * width + r] = matrix[start + r * row_step + k * column_step]
-                for r in range(valid, width):
-                    for k in range(k0, k1):
-                        panels[to + k * width + r] = 0
+            whole = inner // lanes * lanes if k_step == 1 else 0
+            vectors = valid // lanes * lanes
+            for k in range(0, whole, lanes):
+                for j in range(0, vectors, lanes):
+                    transpose_block(panels, to + k * width + j, width, matrix, start + j * column_step + k, column_step)
+            for j in range(valid):
+                done = whole if j < vectors else 0
+                copy_run(
+                    panels,
+                    to + done * width + j,
+                    width,
+                    matrix,
+                    start + j * column_step + done * k_step,
+                    k_step,
+                    inner - done,
+                )
+        if valid < width:
+            for k in range(inner):
+                for j in range(valid, width):
+                    panels[to + k * width + j] = 0
         task = take(counter)
 
 
 @njit
-def multiply(counter, left, right, out, left_index, right_index, rows, inner, columns, width, row_block, column_block):
-    """One thread. out (batch, rows, columns), flat = left panels[left_index[b]] times right panels[right_index[b]]."""
-    spare = np.empty(ROWS * width, out.dtype)
-    left_size = (rows + ROWS - 1) // ROWS * ROWS * inner
-    right_size = (columns + width - 1) // width * width * inner
+def multiply(counter, left, left_starts, left_steps, right, right_starts, right_steps, out, sizes, blocks, lanes):
+    """One thread. out (batch, rows, columns), flat = the matrices that start at left_starts[b] and right_starts[b].
+
+    left_steps: from row to row and along k; right_steps: along k and from panel to panel. sizes: (rows, inner, columns).
+    """
+    rows, inner, columns = sizes
+    row_block, column_block = blocks
+    width = VECTORS * lanes
+    row_step, k_step = left_steps
     row_blocks = (rows + row_block - 1) // row_block
     column_blocks = (columns + column_block - 1) // column_block
+    pieces = (inner + K_BLOCK - 1) // K_BLOCK
+    k_block = (inner + pieces - 1) // pieces
+    packed = right_steps[0] == width
+    moves = k_step != 1 and rows >= 2 * ROWS and columns > width  # A by columns: blocks of it are moved together
+    pitch = row_block + 16 if moves else 0
+    moved = np.empty(k_block * pitch, out.dtype)
+    spare = np.empty(ROWS * width, out.dtype)
+    rest = np.zeros(0 if packed or columns % width == 0 else k_block * width, out.dtype)
     task = take(counter)
-    while task < len(left_index) * row_blocks * column_blocks:
+    while task < len(left_starts) * row_blocks * column_blocks:
         b, i0, j0 = task // (row_blocks * column_blocks), task // column_blocks % row_blocks, task % column_blocks
         i0, j0 = i0 * row_block, j0 * column_block
         i1, j1 = min(rows, i0 + row_block), min(columns, j0 + column_block)
-        left_start, right_start = left_index[b] * left_size, right_index[b] * right_size
-        for k0 in range(0, inner, K_BLOCK):
-            steps = min(K_BLOCK, inner - k0)
+        for k0 in range(0, inner, k_block):
+            steps = min(k_block, inner - k0)
+            if moves:
+                for k in range(steps):
+                    copy_run(
+                        moved, k * pitch, 1, left, left_starts[b] + i0 * row_step + (k0 + k) * k_step, row_step, i1 - i0
+                    )
             for j in range(j0, j1, width):
-                at_right = right_start + j * inner + k0 * width
+                at_right = right_starts[b] + k0 * right_steps[0] + j // width * right_steps[1]
+                whole = j + width <= columns
+                use_rest = not packed and not whole
+                if use_rest:
+                    for k in range(steps):
+                        copy_run(rest, k * width, 1, right, at_right + k * right_steps[0], 1, columns - j)
                 for i in range(i0, i1, ROWS):
-                    at_left = left_start + i * inner + k0 * ROWS
-                    to = (b * rows + i) * columns + j
-                    if j + width <= columns:
-                        outer_tile(
-                            out, to, columns, left, at_left, 1, ROWS, right, at_right, width, steps, rows - i, k0 > 0
-                        )
+                    if whole:
+                        target, to, to_pitch = out, (b * rows + i) * columns + j, columns
+                        accumulate = k0 > 0
                     else:  # a tile stores whole vectors: not past the end of a row
-                        outer_tile(spare, 0, width, left, at_left, 1, ROWS, right, at_right, width, steps, ROWS, False)
-                        for r in range(min(ROWS, rows - i)):
+                        target, to, to_pitch = spare, 0, width
+                        accumulate = False
+                    a, at_left, a_row, a_k = left, left_starts[b] + i * row_step + k0 * k_step, row_step, k_step
+                    if moves:
+                        a, at_left, a_row, a_k = moved, i - i0, 1, pitch
+                    panel, at, right_pitch = right, at_right, right_steps[0]
+                    if use_rest:
+                        panel, at, right_pitch = rest, 0, width
+                    outer_tile(
+                        target, to, to_pitch, a, at_left, a_row, a_k, panel, at, right_pitch, steps, i1 - i, accumulate
+                    )  # fmt: skip
+                    if not whole:
+                        for r in range(min(ROWS, i1 - i)):
+                            to = (b * rows + i + r) * columns + j
                             for s in range(columns - j):
-                                previous = out[to + r * columns + s] if k0 > 0 else 0
-                                out[to + r * columns + s] = previous + spare[r * width + s]
+                                out[to + s] = spare[r * width + s] + (out[to + s] if k0 > 0 else 0)
         task = take(counter)
 
 
-def packed(array, transpose, width, size):
-    """The panels of all matrices in `array` (.., m, n), along m, or along n for the transpose."""
-    matrix = array.mT if transpose else array
-    rows, columns = matrix.shape[-2:]
-    swapped = matrix.mT
-    if swapped.flags.carray and not matrix.flags.carray:
-        flat, steps = swapped.reshape(-1), (1, rows)
-    else:
-        flat, steps = plain(matrix).reshape(-1), (columns, 1)
-    count = matrix.size // (rows * columns)
-    panels = np.empty(count * -(-rows // width) * width * columns, array.dtype)
-    threads.run(pack, threads.threads_for(4 * array.size), flat, panels, count, rows, columns, *steps, width)
-    return panels
+@njit
+def multiply_tiny(counter, left, left_starts, left_steps, right, right_starts, right_steps, out, sizes, task_size):
+    """One thread. As `multiply`, for matrices of a few numbers each: plain loops; right_steps: along k and the columns."""
+    rows, inner, columns = sizes
+    first = take(counter) * task_size
+    while first < len(left_starts):
+        for b in range(first, min(first + task_size, len(left_starts))):
+            for i in range(rows):
+                for j in range(columns):
+                    total = out.dtype.type(0)
+                    for k in range(inner):
+                        total += (
+                            left[left_starts[b] + i * left_steps[0] + k * left_steps[1]]
+                            * right[right_starts[b] + k * right_steps[0] + j * right_steps[1]]
+                        )
+                    out[(b * rows + i) * columns + j] = total
+        first = take(counter) * task_size
 
 
+def in_memory_order(array):
+    """The numbers of an array as a flat run of memory, and the steps along its dimensions; a copy if they lie apart."""
+    if not array.flags.carray:
+        swapped = array.mT
+        if swapped.flags.carray:
+            return swapped.reshape(-1), (*swapped.strides[:-2], swapped.strides[-1], swapped.strides[-2])
+        order = np.argsort(array.strides)[::-1]
+        permuted = array.transpose(order)
+        if permuted.flags.carray:
+            return permuted.reshape(-1), array.strides
+        array = plain(array)
+    return array.reshape(-1), array.strides
+
+
+def starts_of(shape, strides, batch, itemsize):
+    """Where each matrix of the batch starts, and the steps within one, in elements."""
+    *steps, row_step, column_step = (s // itemsize for s in strides)
+    if not batch:
+        return ZERO, row_step, column_step
+    starts = np.zeros(1, np.int64)
+    for n, step in zip(shape[:-2], steps, strict=True):
+        starts = np.add.outer(starts, step * np.arange(n))
+    return np.broadcast_to(starts.reshape(shape[:-2]), batch).ravel(), row_step, column_step
+
+
+@accelerates("mm")
 @accelerates("matmul")
 def matmul(input, other):
     """The product of matrices (.., m, k) and (.., k, n) over broadcast batches; 1-d operands as in np.matmul."""
@@ -121,20 +201,44 @@ def matmul(input, other):
     columns = other.shape[-1]
     if other.shape[-2] != inner:
         raise ValueError(f"matmul: shapes {input.shape} and {other.shape} do not fit")
-    batch = np.broadcast_shapes(input.shape[:-2], other.shape[:-2])
+    batch = ()
+    if input.ndim > 2 or other.ndim > 2:
+        batch = np.broadcast_shapes(input.shape[:-2], other.shape[:-2])
     out = np.empty((*batch, rows, columns), input.dtype)
     if out.size == 0 or inner == 0:
         out.fill(0)
         return out
-    width = VECTORS * BITS // (8 * input.itemsize)
-    left, right = packed(input, False, ROWS, None), packed(other, True, width, None)
-    index = [
-        np.broadcast_to(np.arange(a.size // (a.shape[-1] * a.shape[-2])).reshape(a.shape[:-2]), batch).ravel()
-        for a in (input, other)
-    ]
-    work = out.size * inner
+    if rows <= VECTOR_ROWS and not batch:
+        for i in range(rows):
+            np.dot(input[i], other, out=out[i])
+        return out
+    itemsize = input.itemsize
+    lanes = BITS // (8 * itemsize)
+    width = VECTORS * lanes
+    left, strides = in_memory_order(input)
+    left_starts, *left_steps = starts_of(input.shape, strides, batch, itemsize)
+    right, strides = in_memory_order(other)
+    right_starts, k_step, column_step = starts_of(other.shape, strides, batch, itemsize)
+    if batch and rows * inner * columns <= TINY:
+        threads.run(
+            multiply_tiny, threads.threads_for(10 * out.size * inner), left, left_starts, tuple(left_steps), right,
+            right_starts, (k_step, column_step), out.reshape(-1), (rows, inner, columns), 1024,
+        )  # fmt: skip
+        return out
+    if column_step == 1 and (rows <= FEW_ROWS or columns <= FEW_COLUMNS):
+        right_steps = (k_step, width)
+    else:
+        panel = -(-columns // width) * width * inner
+        if other.ndim == 2:
+            right_starts = ZERO
+        panels = np.empty(len(right_starts) * panel, right.dtype)
+        threads.run(
+            pack, threads.threads_for(4 * other.size), right, right_starts, panels, inner, columns, k_step, column_step, lanes
+        )  # fmt: skip
+        right, right_steps = panels, (width, inner * width)
+        right_starts = np.arange(len(right_starts)) * panel if other.ndim > 2 else np.zeros(len(left_starts), np.int64)
     threads.run(
-        multiply, threads.threads_for(work), left, right, out.reshape(-1), *index, rows, inner, columns, width,
-        ROW_BLOCK, COLUMN_BLOCK // width * width,
+        multiply, threads.threads_for(out.size * inner), left, left_starts, tuple(left_steps), right, right_starts,
+        right_steps, out.reshape(-1), (rows, inner, columns), (ROW_BLOCK, COLUMN_BLOCK // width * width), lanes,
     )  # fmt: skip
     return out

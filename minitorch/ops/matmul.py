@@ -79,11 +79,9 @@ multiply: Callable = matmul
 )
 def mm(input, mat2):
     """z = input @ mat2 for two matrices: (n, m), (m, p) to (n, p)"""
-    declared = multiply.op
-    # Straight to BLAS where no other kernel is selected: on small matrices a call more would be felt.
-    if declared.kernel is declared.reference and input.dtype.kind == "f":
-        return input.dot(mat2)
-    return declared.kernel(input, mat2)
+    if input.dtype is _BOOL:
+        raise NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'")
+    return input.dot(mat2)
 
 
 @op(
