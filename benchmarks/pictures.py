@@ -77,7 +77,7 @@ BARS = {
     "ops": Bars(nothing, about("pass")),
     "overhead": Bars(nothing, lambda row, library: row.group),
     "train": Bars(nothing, the_library, None),
-    "memory": Bars(nothing, the_library, None),
+    "memory": Bars(nothing, the_library),
 }
 
 
@@ -375,7 +375,7 @@ def thread_gain(path: Path, report: Report) -> None:
                 axes.annotate(
                     f"{gain:.2f}", (gain, where), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
                 )
-    names = [f"{g} = {max(r.about['n'] for r in report.rows if r.group == g)}" for g in groups]
+    names = [f"{g} (n = {max(r.about['n'] for r in report.rows if r.group == g)})" for g in groups]
     axes.set_yticks(range(len(groups)), names, fontsize=8)
     axes.invert_yaxis()
     axes.axvline(1, color="0.4", linewidth=0.8)

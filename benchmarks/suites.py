@@ -94,7 +94,7 @@ def rows_of(suite: Suite, report: Report, against: list[str], threads: int, quic
     missing = [name for name in against if name not in present]
     report.header = describe(libraries, threads, missing) | {"load average before": load_average()}
     if suite.name == "memory":
-        yield from memory.rows(present, threads, *((1, QUICK_NETWORKS) if quick else (3, NETWORKS)))
+        yield from memory.rows(present, threads, *((1, QUICK_NETWORKS) if quick else (2, NETWORKS)))
         return
     if suite.roofline:
         peak = importlib.import_module(".peak", __package__)  # imports Numba

@@ -125,10 +125,10 @@ def only_new_garbage():
 
 def warm_up(function: Callable, seconds: float) -> float:
     """Call it for a while; returns the seconds of one call."""
-    calls, spent, best = 0, 0.0, float("inf")
-    while calls < 2 or spent < seconds:
+    spent, best = 0.0, float("inf")
+    while spent <= seconds:
         wall, _ = batch(function, 1)
-        calls, spent, best = calls + 1, spent + wall, min(best, wall)
+        spent, best = spent + wall, min(best, wall)
     return best
 
 
