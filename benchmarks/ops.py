@@ -20,7 +20,8 @@ from .libraries import Library
 class Op:
     """build: given the library's namespace, the function of the tensors that is timed (a module, if it has parameters).
 
-    inputs: a shape for normal random numbers; ("integers", high, shape) for indices below `high`.
+    inputs: a shape for normal random numbers; ("integers", high, shape) for indices below `high`; ("distinct", shape) for
+    numbers in random order without ties, whose order torch's sort leaves open.
     gradients: whether there is a row with gradients too.
     """
 
@@ -77,10 +78,13 @@ def softmax_and_losses() -> Iterator[Op]:
     yield Op("losses", "cross_entropy smoothed 256x1000", smooth, ((256, 1000), ("integers", 1000, (256,))))
     yield Op("losses", "mse_loss 1024x1024", functional("mse_loss"), (MILLION, MILLION))
     yield Op("losses", "l1_loss 1024x1024", functional("l1_loss"), (MILLION, MILLION))
-    logits = functional("binary_cross_entropy_with_logits")
-    yield Op(
-        "losses", "bce_with_logits 1024x1024", lambda lib: lambda x, y: logits(lib)(x, (y > 0).float()), (MILLION,) * 2
-    )
+    yield Op("losses", "bce_with_logits 1024x1024", binary_cross_entropy, (MILLION,))
+
+
+def binary_cross_entropy(lib) -> Callable:
+    lib.manual_seed(0)
+    targets = lib.rand(MILLION).round()
+    return lambda logits: lib.nn.functional.binary_cross_entropy_with_logits(logits, targets)
 
 
 def pooling() -> Iterator[Op]:
@@ -155,7 +159,9 @@ def reductions() -> Iterator[Op]:
     yield Op("reductions", "argmax over columns 1024x1024", function("argmax", dim=1), (MILLION,), gradients=False)
     yield Op("reductions", "norm 1024x1024", lambda lib: lambda x: lib.linalg.vector_norm(x), (MILLION,))
     yield Op("reductions", "cumsum over columns 1024x1024", function("cumsum", dim=1), (MILLION,))
-    yield Op("reductions", "sort 256x1000", lambda lib: lambda x: lib.sort(x, dim=1).values, ((256, 1000),))
+    yield Op(
+        "reductions", "sort 256x1000", lambda lib: lambda x: lib.sort(x, dim=1).values, (("distinct", (256, 1000)),)
+    )
     yield Op("reductions", "topk 5 of 256x1000", lambda lib: lambda x: lib.topk(x, 5, dim=1).values, ((256, 1000),))
 
 
@@ -228,6 +234,8 @@ def values(op: Op) -> Iterator[np.ndarray]:
     for given in op.inputs:
         if given[0] == "integers":
             yield draw.integers(given[1], size=given[2])
+        elif given[0] == "distinct":
+            yield draw.permutation(prod(given[1])).reshape(given[1]).astype(np.float32)
         else:
             yield draw.standard_normal(given).astype(np.float32)
 
