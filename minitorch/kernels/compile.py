@@ -114,6 +114,13 @@ EXAMPLES: dict[str, Callable] = {
     **dict.fromkeys(
         [f"{name}_backward" for name in ("relu", "sigmoid", "tanh", "silu", "gelu_exact", "gelu_tanh")], two
     ),
+    "sum_dims": lambda run, dtype: run(np.ones((3, 8), dtype), dim=(0,), keepdim=False),
+    "mean_dims": lambda run, dtype: run(np.ones((3, 8), dtype), dim=(0,), keepdim=False),
+    "add_rows": lambda run, dtype: run(rows(dtype), np.zeros(3, np.int64), size=(2, 4), coefficient=None),
+    "attention": lambda run, dtype: run(*[rows(dtype)] * 3, scale=1.0, causal=False),
+    "attention_backward": lambda run, dtype: run(
+        rows(dtype), rows(dtype)[:, 0], *[rows(dtype)] * 4, rows(dtype)[:, 0], scale=1.0, causal=False
+    ),
     "softmax": lambda run, dtype: run(rows(dtype), dim=1),
     "log_softmax": lambda run, dtype: run(rows(dtype), dim=1),
     "softmax_backward": lambda run, dtype: run(rows(dtype), rows(dtype), dim=1),

@@ -64,6 +64,11 @@ def planes(input, *others, **params):
     return input.ndim > 2
 
 
+def not_last(input, *, dim, keepdim):
+    """NumPy adds along the last axis as quickly."""
+    return bool(dim) and max(dim) < input.ndim - 1
+
+
 KERNELS: dict[str, Kernel] = {
     **{f"conv{n}d{part}": Kernel("conv", 0) for n in (1, 2, 3) for part in ("", "_input", "_weight")},
     "matmul": Kernel("matmul", crossovers.PRODUCT, products),
@@ -91,6 +96,11 @@ KERNELS: dict[str, Kernel] = {
     "gelu_exact_backward": Kernel("pointwise", 64),
     "gelu_tanh": Kernel("pointwise", 256),
     "gelu_tanh_backward": Kernel("pointwise", 256),
+    "sum_dims": Kernel("reduce", 2048, not_last),
+    "mean_dims": Kernel("reduce", 2048, not_last),
+    "add_rows": Kernel("reduce", 64),
+    "attention": Kernel("attention", 256),
+    "attention_backward": Kernel("attention", 256),
     "softmax": Kernel("softmax", 64),
     "log_softmax": Kernel("softmax", 64),
     "softmax_backward": Kernel("softmax", 64),

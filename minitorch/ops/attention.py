@@ -3,6 +3,11 @@
     weights = softmax(query key^T / sqrt(d) + mask)        z = weights value
 
 (A. Vaswani et al., "Attention is all you need", 2017, section 3.2; several heads: section 3.2.2.)
+
+It is fused: the kernels never hold the whole matrix of weights. Their gradients, with P the weights, D = the row sums of
+g z, and g' the gradient of the rows' log-sum-exp, which the forward pass gives as well:
+
+    dS = P (g value^T - D + g')      query' = scale dS key      key' = scale dS^T query      value' = P^T g
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ import warnings
 import numpy as np
 
 from ..core.lifted import numbers
-from ..core.op import function
+from ..core.op import GENERAL, SAME, function, op
 from ..core.tensor import Tensor, wrap
 from ..dtypes import bool as bool_
 from ..dtypes import float32
@@ -42,6 +47,83 @@ def attention_weights(scores: Tensor) -> Tensor:
         return scores.softmax(-1)
     blind = scores.detach().isneginf().all(-1, keepdim=True)
     return scores.masked_fill(blind, 0.0).softmax(-1).masked_fill(blind, 0.0)
+
+
+def attention_scores(query, key, mask, scale: float, causal: bool):
+    """scale query key^T + mask, of tensors or arrays. Both factors carry the root of the scale, as torch has it: neither can
+    overflow before the other."""
+    root = math.sqrt(abs(scale))
+    scores = (query * math.copysign(root, scale)) @ (key * root).swapaxes(-2, -1)
+    if mask is not None:
+        scores = scores + mask
+    if causal:
+        hidden = ~np.tri(*scores.shape[-2:], dtype=np.bool_)
+        scores = (
+            scores + wrap(penalty(hidden, scores.array.dtype))
+            if isinstance(scores, Tensor)
+            else np.where(hidden, scores.dtype.type(-np.inf), scores)
+        )
+    return scores
+
+
+def penalty(hidden: np.ndarray, dtype) -> np.ndarray:
+    """A bool mask, True where nobody may look, as numbers to be added: -inf and 0."""
+    return np.where(hidden, dtype.type(-np.inf), dtype.type(0))
+
+
+def weights_and_logs(query, key, mask, scale, causal):
+    """The weights P and the log-sum-exp of each row of scores, as arrays; where no key may be seen, 0 and inf."""
+    scores = attention_scores(query, key, mask, scale, causal)
+    largest = scores.max(-1, keepdims=True)
+    largest = np.where(np.isneginf(largest), 0, largest).astype(scores.dtype)
+    powers = np.exp(scores - largest)
+    total = powers.sum(-1, keepdims=True)
+    blind = total == 0
+    total[blind] = 1
+    logs = np.where(blind, scores.dtype.type(np.inf), largest + np.log(total))
+    return powers / total, logs[..., 0]
+
+
+def _gradients(grad, grad_logs, query, key, value, out, logs, mask=None, *, scale, causal) -> tuple[Tensor, ...]:
+    """What `attention_backward` computes, in tensor operations."""
+    weights = attention_weights(attention_scores(query, key, mask, scale, causal))
+    slopes = grad.matmul(value.transpose(-2, -1))
+    slopes = weights * (slopes - (slopes * weights).sum(-1, keepdim=True) + grad_logs.unsqueeze(-1))
+    return (
+        slopes.matmul(key) * scale,
+        slopes.transpose(-2, -1).matmul(query) * scale,
+        weights.transpose(-2, -1).matmul(grad),
+    )
+
+
+@op(GENERAL, dtype=SAME, composite=_gradients)
+def attention_backward(grad, grad_logs, query, key, value, out, logs, mask=None, *, scale, causal):
+    """query' = scale dS key, key' = scale dS^T query, value' = P^T g, dS = P (g value^T - D + g')."""
+    weights, _ = weights_and_logs(query, key, mask, scale, causal)
+    slopes = grad @ value.swapaxes(-2, -1)
+    slopes -= (grad * out).sum(-1, keepdims=True) - grad_logs[..., None]
+    slopes *= weights
+    factor = np.array(scale, query.dtype)
+    return slopes @ key * factor, slopes.swapaxes(-2, -1) @ query * factor, weights.swapaxes(-2, -1) @ grad
+
+
+def _attention_rule(g, query, key, value, mask, z, scale, causal):
+    return attention_backward(*g, query, key, value, *z, mask, scale=scale, causal=causal)
+
+
+@op(
+    GENERAL,
+    dtype=SAME,
+    vjp={("query", "key", "value"): _attention_rule},
+    backward_name="ScaledDotProductFlashAttentionForCpuBackward0",
+)
+def attention(query, key, value, mask=None, *, scale, causal):
+    """z = softmax(scale query key^T + mask) value, and the log-sum-exp of each row of scores.
+
+    query (..., L, E), key (..., S, E), value (..., S, Ev), mask: numbers that broadcast to (..., L, S).
+    """
+    weights, logs = weights_and_logs(query, key, mask, scale, causal)
+    return weights @ value, logs
 
 
 def causal_mask(queries: int, keys: int) -> Tensor:
@@ -92,6 +174,19 @@ def shared_heads(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Ten
     return key.repeat_interleave(heads // key_heads, -3), value.repeat_interleave(heads // value_heads, -3)
 
 
+def _fits(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> bool:
+    """Whether the fused operation serves: nothing empty, no batch to be broadcast, no gradient for the mask."""
+    q, k, v = query.array, key.array, value.array
+    if not (q.size and k.size and v.size and q.shape[:-2] == k.shape[:-2] == v.shape[:-2]):
+        return False
+    if mask is None:
+        return True
+    if mask.requires_grad or mask.array.ndim > q.ndim:
+        return False
+    spread = (*q.shape[:-2], q.shape[-2], k.shape[-2])
+    return all(n in (1, m) for n, m in zip(mask.array.shape[::-1], spread[::-1], strict=False))
+
+
 @function(torch="nn.functional.scaled_dot_product_attention")
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
@@ -107,15 +202,20 @@ def scaled_dot_product_attention(
         key, value = shared_heads(query, key, value)
     given = query.array.dtype
     query, key, value = widened(query, key, value)
+    if scale is None:
+        scale = 1 / math.sqrt(max(query.array.shape[-1], 1))
+    if dropout_p == 0 and _fits(query, key, value, attn_mask):
+        if attn_mask is not None:
+            dtype = query.array.dtype
+            attn_mask = (
+                wrap(penalty(~attn_mask.array, dtype)) if attn_mask.dtype is bool_ else cast(attn_mask, dtype=dtype)
+            )
+        return cast(attention(query, key, value, attn_mask, scale=scale, causal=is_causal)[0], dtype=given)
     if is_causal:
         attn_mask = causal_mask(query.array.shape[-2], key.array.shape[-2])
     elif attn_mask is not None and attn_mask.dtype is not bool_:
         attn_mask = cast(attn_mask, dtype=query.array.dtype)
-    if scale is None:
-        scale = 1 / math.sqrt(max(query.array.shape[-1], 1))
-    # Both factors carry the root of the scale, as torch has it: neither can overflow before the other.
-    root = math.sqrt(abs(scale))
-    scores = masked((query * math.copysign(root, scale)).matmul((key * root).transpose(-2, -1)), attn_mask)
+    scores = masked(attention_scores(query, key, None, scale, False), attn_mask)
     weights = dropout(attention_weights(scores), dropout_p)
     return cast(weights.matmul(value), dtype=given)
 
