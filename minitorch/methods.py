@@ -58,7 +58,7 @@ erf erfc erfinv exp exp2 expm1 fix float_power floor floor_divide fmax fmin fmod
 greater_equal gt hardshrink heaviside histc hstack hypot igamma igammac index_add index_copy index_reduce index_select
 inner inverse isin isneginf isposinf kron kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2
 log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not logical_or logical_xor logit logsumexp lt
-lu_solve lu_unpack masked_select matmul matrix_power max maximum mean min minimum mm mode msort mul multiply mv
+lu lu_solve lu_unpack masked_select matmul matrix_power max maximum mean min minimum mm mode msort mul multiply mv
 nan_to_num nanmean nanquantile nansum ne neg negative nonzero norm not_equal outer pow prod qr quantile rad2deg
 reciprocal remainder renorm round row_stack rsqrt scatter scatter_add scatter_reduce searchsorted sgn sigmoid sign
 signbit sin sinc sinh slice_scatter slogdet softmax sort sqrt square stack std std_mean sub subtract sum svd take

@@ -89,6 +89,8 @@ def written(
         return refused(ours, theirs, where)
     if any(a is not b for a, b in zip(tensors_in(ours.output), our_outs, strict=True)):
         return Difference("behaviour", where, f"{where}: what minitorch returns is not the tensor that was given")
+    if theirs.up_to_signs:
+        return compare(ours.unique, theirs.unique, where=where)
     truth = Truth(sample, sample.info.op)
     for mine, true, result in zip(our_outs, given, results, strict=True):
         rtol, atol = TOLERANCES.get(dtype_name(result.dtype), (0.0, 0.0))

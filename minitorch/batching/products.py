@@ -68,6 +68,17 @@ def matrix_vector_products(batch: Batch):
     return squeeze_dims(matmul(matrix, column), dims=(2,))
 
 
+@batches("solve_linear", "solve_triangle", "least_squares", "euclidean_distances")
+def pairs_of_matrices(batch: Batch):
+    return batch.call(*batch.aligned(max(batch.rank(0), batch.rank(1))))
+
+
+@batches("orthogonal_triangular")
+def factors(batch: Batch):
+    """In mode "r" the missing Q is empty, whatever the batch."""
+    return None if batch.params["mode"] == "r" else batch.call(batch.whole())
+
+
 @batches("dot")
 def dot_products(batch: Batch):
     return sum_dims(mul(*batch.values), dim=(1,), keepdim=False)

@@ -204,7 +204,12 @@ def rolled(batch: Batch):
     return None if batch.params["dims"] is None else batch.call(batch.whole(), dims=moved(batch.params["dims"]))
 
 
-@batches("copied", "convert", "lower", "upper", "reinterpret", "gather_planes", "thin_svd", "singular_values")
+@batches(
+    "copied", "convert", "lower", "upper", "reinterpret", "gather_planes", "singular_decomposition",
+    "singular_values", "symmetric_eigen", "symmetric_eigenvalues", "inverse", "first_zero_pivot", "determinant",
+    "sign_and_log_determinant", "cholesky_lower", "lu_factors", "permutation_matrix", "householder_vectors",
+    "pseudoinverse", "symmetric_pseudoinverse", "rank_of_values", "matrix_exponential",
+)  # fmt: skip
 def trailing(batch: Batch):
     """Only the last dimensions matter: one more in front changes nothing."""
     if batch.op.name == "copied" and batch.params["order"] == "channels_last":

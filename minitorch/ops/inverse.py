@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from ..core import results
+from ..core.lifted import numbers
 from ..core.op import GENERAL, SAME, function, op
 from ..core.promote import check_tensor
 from ..core.tensor import Tensor, wrap
@@ -49,21 +50,27 @@ def inverse(A):
         return solve_by_lu(A, np.eye(A.shape[-1], dtype=A.dtype))
 
 
-def _info(A: Tensor, result: Tensor) -> np.ndarray:
-    """The first zero pivot of each matrix (from 1), 0 for none: a zero pivot leaves inf or nan in the result."""
-    if result.array.size and np.isfinite(result.array).all():
-        return np.zeros(A.array.shape[:-2], np.int32)
-    return lu_decompose(A.array)[2]
+@op(GENERAL, dtype=SAME)
+def first_zero_pivot(A):
+    """z = the first i (from 1) for which U[i, i] is zero in A = P L U, 0 for none: (..., n, n) to (...)"""
+    return lu_decompose(A)[2]
 
 
-def _inverse(name: str, A: Tensor, check_errors: bool) -> tuple[Tensor, np.ndarray]:
+def _info(A: Tensor, result: Tensor) -> Tensor:
+    """The first zero pivot of each matrix: not looked for where the result is finite, for it leaves inf or nan there."""
+    if result.array.size and np.isfinite(numbers(result.array)).all():
+        return wrap(np.zeros(A.array.shape[:-2], np.int32))
+    return first_zero_pivot(A)
+
+
+def _inverse(name: str, A: Tensor, check_errors: bool) -> tuple[Tensor, Tensor]:
     check_square("linalg.inv", A)
     check_precision("linalg.inv", A)
     inverted = inverse(A)
     info = _info(A, inverted)
     if check_errors:
         complaint = "The diagonal element {} is zero, the inversion could not be completed because the input matrix is "
-        check_info(name, info, complaint + "singular.")
+        check_info(name, info.array, complaint + "singular.")
     return inverted, info
 
 
@@ -77,7 +84,7 @@ def inv(A: Tensor) -> Tensor:
 def inv_ex(A: Tensor, *, check_errors: bool = False):
     """(inverse, info): the inverses, and for each the number of the first zero pivot (from 1), or 0."""
     inverted, info = _inverse("linalg.inv_ex", A, check_errors)
-    return results.linalg_inv_ex(inverted, wrap(info))
+    return results.linalg_inv_ex(inverted, info)
 
 
 # Systems of equations.
@@ -110,7 +117,7 @@ def is_vector_side(A: Tensor, B: Tensor) -> bool:
     return len(b) == 1 or (len(b) == len(a) - 1 and b == a[:-1])
 
 
-def _solve(name: str, A: Tensor, B: Tensor, left: bool, check_errors: bool) -> tuple[Tensor, np.ndarray]:
+def _solve(name: str, A: Tensor, B: Tensor, left: bool, check_errors: bool) -> tuple[Tensor, Tensor]:
     check_square("linalg.solve", A)
     check_floating("linalg.solve", A)
     check_tensor("linalg.solve", "B", B)
@@ -128,7 +135,7 @@ def _solve(name: str, A: Tensor, B: Tensor, left: bool, check_errors: bool) -> t
     X = solve_linear(A, B) if left else solve_linear(A.mT, B.mT).mT
     info = _info(A, X)
     if check_errors:
-        check_info(name, info, "The solver failed because the input matrix is singular.")
+        check_info(name, info.array, "The solver failed because the input matrix is singular.")
     return X.squeeze(-1) if vector else X, info
 
 
@@ -145,7 +152,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False):
     """(result, info): as `solve`, with the number of the first zero pivot (from 1) of each matrix, or 0."""
     X, info = _solve("torch.linalg.solve_ex", A, B, left, check_errors)
-    return results.linalg_solve_ex(X, wrap(info))
+    return results.linalg_solve_ex(X, info)
 
 
 # Determinants.
@@ -167,7 +174,7 @@ def _per_matrix(g: Tensor) -> Tensor:
 
 
 def _det_gradient(g, A, z):
-    if z.array.all():
+    if numbers(z.array).all():
         return _per_matrix(g * z) * inverse(A).mT
     return _per_matrix(g) * _cofactors(A)
 

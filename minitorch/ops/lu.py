@@ -14,7 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..core import results
-from ..core.op import GENERAL, SAME, function, op
+from ..core.lifted import numbers
+from ..core.op import GENERAL, KEEP, SAME, function, op
 from ..core.promote import check_tensor
 from ..core.tensor import Tensor, wrap
 from .elimination import lu_decompose, permutation
@@ -42,12 +43,13 @@ def _upper(lu: Tensor) -> Tensor:
     return lu[..., : min(lu.array.shape[-2:]), :].triu()
 
 
-def _permutation_matrix(pivots: np.ndarray, m: int, dtype) -> Tensor:
-    """P, (..., m, m): row i of P^T A is the row of A that stands in row i of L U."""
+@op(GENERAL, dtype=KEEP)
+def permutation_matrix(pivots, *, m, dtype):
+    """P, (..., m, m), of the row swaps (..., k): row i of P^T A is the row of A that stands in row i of L U"""
     order = permutation(pivots, m)
     P = np.zeros((*order.shape, m), dtype)
     np.put_along_axis(P, order[..., None, :], 1, -2)
-    return wrap(P)
+    return P
 
 
 def _lu_gradient(g, z):
@@ -71,7 +73,7 @@ def _lu_gradient(g, z):
     gA = solve_either_side(U1.mT, inner, upper=False, left=False)
     if beyond is not None:
         gA = cat((gA, beyond), -2 if m > k else -1)
-    return _permutation_matrix(z[1].array, m, lu.array.dtype) @ gA
+    return permutation_matrix(z[1], m=m, dtype=lu.array.dtype) @ gA
 
 
 @op(GENERAL, dtype=SAME, vjp=dict(A=_lu_gradient), backward_name="LinalgLuFactorExBackward0")
@@ -96,9 +98,9 @@ def _factor(name: str, A: Tensor, pivot: bool) -> tuple[Tensor, Tensor, Tensor]:
 
 def _check_pivots(name: str, info: Tensor) -> None:
     """RuntimeError for a factor that lu_solve would divide by zero with."""
-    failed = np.flatnonzero(info.array)
+    failed = np.flatnonzero(numbers(info.array))
     if failed.size:
-        i = info.array.reshape(-1)[failed[0]]
+        i = numbers(info.array).reshape(-1)[failed[0]]
         element = f"(Batch element {failed[0]}): " if info.array.ndim else ""
         raise RuntimeError(
             f"{name}: {element}U[{i},{i}] is zero and using it on lu_solve would result in a division by zero. If you "
@@ -132,12 +134,12 @@ def linalg_lu(A: Tensor, *, pivot: bool = True):
     """(P, L, U) with A = P L U, for matrices (..., m, n)."""
     lu, pivots, _ = _factor("linalg.lu", A, pivot)
     return results.linalg_lu(
-        _permutation_matrix(pivots.array, lu.array.shape[-2], lu.array.dtype), _lower(lu), _upper(lu)
+        permutation_matrix(pivots, m=lu.array.shape[-2], dtype=lu.array.dtype), _lower(lu), _upper(lu)
     )
 
 
 @function(torch="lu")
-def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out=None):
+def lu(A: Tensor, pivot: bool = True, get_infos: bool = False):
     """(LU, pivots), with `get_infos` also the info of lu_factor_ex."""
     factors, pivots, info = _factor("torch.lu_factor", A, pivot)
     if get_infos:
@@ -156,7 +158,7 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
         )
     dtype = LU_data.array.dtype
     nothing = wrap(np.empty(0, dtype))
-    P = _permutation_matrix(LU_pivots.array, LU_data.array.shape[-2], dtype) if unpack_pivots else nothing
+    P = permutation_matrix(LU_pivots, m=LU_data.array.shape[-2], dtype=dtype) if unpack_pivots else nothing
     L, U = (_lower(LU_data), _upper(LU_data)) if unpack_data else (nothing, nothing)
     return results.lu_unpack(P, L, U)
 
@@ -191,7 +193,7 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
     """X with A X = B (X A = B when not `left`; `adjoint`: A^T for A), given the (LU, pivots) of A = P L U."""
     _check_factors(LU, pivots, B, left)
     check_implemented("lu_solve_cpu", LU)
-    P = _permutation_matrix(pivots.array, LU.array.shape[-1], LU.array.dtype)
+    P = permutation_matrix(pivots, m=LU.array.shape[-1], dtype=LU.array.dtype)
     LU, P, B = broadcast_batches(LU, P, B)
     if not left:  # X A = B is A^T X^T = B^T
         return _solve_factored(LU, P, B.mT, not adjoint).mT

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from ..core.inplace import SCALAR_TYPE
+from ..core.lifted import Lifted, numbers
 from ..core.promote import check_tensor
 from ..core.tensor import Tensor, wrap
 from ..dtypes import FLOATING
@@ -71,8 +72,9 @@ def check_system(name: str, A: Tensor, B: Tensor, left: bool) -> None:
         )
 
 
-def check_info(name: str, info: np.ndarray, complaint: str) -> None:
+def check_info(name: str, info, complaint: str) -> None:
     """LinAlgError for the first matrix of the batch that failed; `complaint` is formatted with its code."""
+    info = numbers(info)
     failed = np.flatnonzero(info)
     if failed.size:
         element = f"(Batch element {failed[0]}): " if info.ndim else ""
@@ -105,4 +107,4 @@ def identity(like: Tensor, n: int) -> Tensor:
 
 def is_absent(g: Tensor) -> bool:
     """Whether this cotangent stands for an output that nothing depends on: zeros without a history."""
-    return not g.requires_grad and not g.array.any()
+    return not isinstance(g.array, Lifted) and not g.requires_grad and not g.array.any()

@@ -15,6 +15,7 @@ import math
 import numpy as np
 
 from ..core import results
+from ..core.lifted import numbers
 from ..core.op import GENERAL, SAME, function, op
 from ..core.promote import check_tensor
 from ..core.tensor import Tensor, wrap
@@ -125,6 +126,12 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 # Rank and condition.
 
 
+@op(GENERAL, dtype=SAME)
+def rank_of_values(values, *, atol, rtol):
+    """z = how many of the singular values (or eigenvalues) of each matrix count: (..., k) to (...)"""
+    return np.asarray(_kept(np.abs(values), atol, rtol).sum(-1))
+
+
 @function(torch="linalg.matrix_rank")
 def matrix_rank(A: Tensor, tol=None, hermitian: bool = False, *, atol=None, rtol=None) -> Tensor:
     """How many singular values of (..., m, n) exceed max(atol, rtol times the largest); `tol`: exceed that. int64.
@@ -144,11 +151,12 @@ def matrix_rank(A: Tensor, tol=None, hermitian: bool = False, *, atol=None, rtol
         )
     if hermitian:
         check_square("linalg.eigh", A)
-        sizes = np.abs(symmetric_eigenvalues(A, uplo="L").array)
+        values = symmetric_eigenvalues(A, uplo="L")
     else:
-        sizes = singular_values(A).array
-    limits = tolerances(A, atol, rtol) if tol is None else (_as_array(tol, A.array.dtype), np.zeros((), A.array.dtype))
-    return wrap(np.asarray(_kept(sizes, *limits).sum(-1)))
+        values = singular_values(A)
+    dtype = A.array.dtype
+    atol, rtol = tolerances(A, atol, rtol) if tol is None else (_as_array(tol, dtype), np.zeros((), dtype))
+    return rank_of_values(values, atol=atol, rtol=rtol)
 
 
 @function(torch="linalg.cond")
@@ -241,20 +249,20 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     dtype = A.array.dtype
     limit = np.asarray(np.finfo(dtype).eps * max(m, n) if rcond is None else rcond, dtype)
     A, B = broadcast_batches(A, B.unsqueeze(-1) if vector else B)
-    sizes = decompose(A.array, compute_uv=False)
-    rank = _kept(sizes, np.zeros((), dtype), limit).sum(-1)
-    full = bool((rank == min(m, n)).all())
+    values = singular_values(A.detach())
+    rank = rank_of_values(values, atol=np.zeros((), dtype), rtol=limit)
+    full = bool((numbers(rank.array) == min(m, n)).all())
     if driver == "gels" and not full:
         raise LinAlgError(
             "torch.linalg.lstsq: The least squares solution could not be computed because the input matrix does not "
             f"have full rank (shape {list(A.shape)})."
         )
     solution = least_squares(A, B, rcond=limit)
-    residuals, ranks, values = solution.reshape(-1)[:0], wrap(np.empty(0, np.int64)), wrap(np.empty(0, dtype))
+    residuals = solution.reshape(-1)[:0]
     if driver != "gelsy" and m > n and full:
         residuals = (A @ solution - B).square().sum(-2)
-    if driver != "gels":
-        ranks = wrap(np.asarray(rank))
-    if driver in ("gelsd", "gelss"):
-        values = wrap(sizes)
-    return results.linalg_lstsq(solution.squeeze(-1) if vector else solution, residuals, ranks, values)
+    if driver == "gels":
+        rank = wrap(np.empty(0, np.int64))
+    if driver in ("gels", "gelsy"):
+        values = wrap(np.empty(0, dtype))
+    return results.linalg_lstsq(solution.squeeze(-1) if vector else solution, residuals, rank, values)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core import results
 from ..core.op import GENERAL, SAME, function, op
-from ..core.tensor import Tensor, wrap
+from ..core.tensor import Tensor
 from .join import cat
 from .matrices import check_floating, check_implemented, check_matrix
 from .triangular import solve_either_side
@@ -76,13 +76,19 @@ def qr(input: Tensor, some: bool = True):
     return results.qr(*_qr(input, "reduced" if some else "complete"))
 
 
+@op(GENERAL, dtype=SAME, backward_name="GeqrfBackward0")
+def householder_vectors(input):
+    """(a, tau) as LAPACK's geqrf: R on and above the diagonal of `a`, the vectors v_i below, and their factors"""
+    reflectors, tau = np.linalg.qr(input, "raw")
+    return np.ascontiguousarray(reflectors.swapaxes(-1, -2)), tau
+
+
 @function(torch="geqrf")
 def geqrf(input: Tensor):
     """(a, tau): R in the upper triangle of `a`, below it the Householder vectors v_i, whose factors are tau_i.
 
-    Q is the product of I - tau_i v_i v_i^T, v_i having zeros above place i and a one there. Without a gradient.
+    Q is the product of I - tau_i v_i v_i^T, v_i having zeros above place i and a one there. It has no derivative.
     """
     check_matrix("torch.geqrf", input, "input")
     check_implemented("geqrf_cpu", input)
-    reflectors, tau = np.linalg.qr(input.array, "raw")
-    return results.geqrf(wrap(np.ascontiguousarray(np.swapaxes(reflectors, -1, -2))), wrap(tau))
+    return results.geqrf(*householder_vectors(input))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core import results
+from ..core.lifted import numbers
 from ..core.op import GENERAL, SAME, function, op
 from ..core.promote import check_tensor
 from ..core.tensor import Tensor
@@ -189,7 +190,7 @@ def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """(L L^T)^-1 (`upper`: (L^T L)^-1), given the Cholesky factor L: (..., n, n). LinAlgError for a zero diagonal."""
     check_square("cholesky_inverse", L)
     check_implemented("cholesky_inverse_out_cpu", L)
-    zero = np.diagonal(L.array, 0, -2, -1) == 0
+    zero = np.diagonal(numbers(L.array), 0, -2, -1) == 0
     info = np.where(zero.any(-1), zero.argmax(-1) + 1, 0) if zero.shape[-1] else np.zeros(zero.shape[:-1], np.int32)
     complaint = "The diagonal element {} is zero, the inversion could not be completed because the input matrix is "
     check_info("cholesky_inverse", info, complaint + "singular.")
