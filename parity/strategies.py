@@ -63,6 +63,7 @@ def has_slope(op: Op) -> bool:
 CONSTRAINED = frozenset({
     "ctc_loss_alpha",  # the input sums to one and goes on doing so
     "cholesky_lower", "symmetric_eigen", "symmetric_eigenvalues", "symmetric_pseudoinverse",  # it stays symmetric
+    "gamma_drawn", "dirichlet_drawn",  # the probability of the number drawn stays (tests/test_rejection.py)
     "orthogonal_triangular", "singular_decomposition",  # the factors are reduced, not completed to square matrices
 })  # fmt: skip
 
