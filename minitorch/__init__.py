@@ -67,6 +67,7 @@ _SUBMODULES = frozenset(
         "models",
         "nn",
         "optim",
+        "profiler",
         "special",
         "utils",
         "vision",

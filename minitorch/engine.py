@@ -97,7 +97,11 @@ class Walk:
                     wrap(np.zeros(shape, dtype)) if part is None else part
                     for part, shape, dtype in zip(g, node.shape, node.dtype, strict=True)
                 )
-            self.propagate(node, g)
+            if state.profile is None:
+                self.propagate(node, g)
+            else:
+                with state.profile.range(f"autograd::engine::evaluate_function: {node.name()}", "cpu_op"):
+                    self.propagate(node, g)
             if not self.keep_graph:
                 node.release()
 

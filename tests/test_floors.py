@@ -27,7 +27,7 @@ FLOORS = [
     {"ops"},
     {"engine", "tape"},
     {"methods", "access", "kernels", "legacy", "random", "batching"},
-    {"autograd", "extend", "func", "linalg", "special", "io"},
+    {"autograd", "extend", "func", "linalg", "special", "io", "profiler"},
     {"nn", "optim", "utils", "vision", "distributions"},
     {"__init__", "__main__", "cli", "info", "stubs", "viz", "models", "train"},
 ]

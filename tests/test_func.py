@@ -8,6 +8,8 @@ import torch.func
 import minitorch
 import minitorch.func
 from minitorch import trees
+from parity import database
+from parity.batches import check_vmap
 from parity.harness import assert_same
 
 LIBRARIES = ((minitorch, minitorch.func), (torch, torch.func))
@@ -328,3 +330,67 @@ def test_batched_cotangents():
         return [g.detach() for g in (*first, *second)]
 
     agree(program, X, W)
+
+
+# Random numbers.
+
+
+def test_random_numbers_under_vmap():
+    a = minitorch.ones(6, 4)
+    vmap, nn = minitorch.func.vmap, minitorch.nn.functional
+    draws = (
+        lambda b: minitorch.rand(4),
+        lambda b: minitorch.randn_like(b),
+        lambda b: b.clone().normal_(),
+        lambda b: nn.dropout(b, 0.5),
+        lambda b: minitorch.bernoulli(b * 0.5),
+        lambda b: minitorch.randperm(40)[:4].float(),
+    )
+    for draw_one in draws:
+        with pytest.raises(RuntimeError, match="randomness error mode"):
+            vmap(draw_one)(a)
+        different = vmap(draw_one, randomness="different")(a)
+        assert any(not bool((row == different[0]).all()) for row in different)
+    for draw_one in draws[:4]:
+        same = vmap(draw_one, randomness="same")(a)
+        assert bool((same == same[0]).all())
+
+
+def test_uniform_numbers_are_torchs():
+    found = []
+    for T, F in LIBRARIES:
+        T.manual_seed(3)
+        found.append(F.vmap(lambda b, T=T: b * T.rand(4), randomness="different")(T.ones(5, 4)).numpy())
+        found.append(F.vmap(lambda b, T=T: b * T.rand(4), randomness="same")(T.ones(5, 4)).numpy())
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_array_equal(found[1], found[3])
+
+
+def test_gradient_of_dropout_under_vmap():
+    """The mask of the forward pass is the mask of the backward pass, for every example its own."""
+    a = minitorch.randn(8, 5)
+
+    def dropped(b):
+        return minitorch.nn.functional.dropout(b, 0.5).sum()
+
+    g = minitorch.func.vmap(minitorch.func.grad(dropped), randomness="different")(a)
+    assert set(np.unique(g.numpy())) == {0.0, 2.0}
+
+
+# Rules of primitives, against a loop. `python -m parity --check vmap` does this for every operation.
+
+RULED = """
+as_strided cat conv2d cumsum diagonal expand gather index_put index_select linalg.norm masked_fill matmul
+nn.functional.batch_norm nn.functional.conv2d nn.functional.cross_entropy nn.functional.embedding
+nn.functional.group_norm nn.functional.layer_norm nn.functional.linear nn.functional.max_pool2d nn.functional.mse_loss
+nn.functional.pad permute prod quantile repeat scatter_reduce.mean sort softmax split std topk unfold where
+""".split()
+
+
+@pytest.mark.parametrize("name", RULED)
+def test_batching_rules_against_a_loop(name):
+    for full_name, info in database.infos().items():
+        if full_name == name:
+            for sample in database.samples(info, "float64", "cpu", 2, made=8):
+                found = check_vmap(sample)
+                assert found is None, f"{sample}: {found}"

@@ -199,7 +199,7 @@ def per_channel(value, ndim: int):
 
 def update_running(running: Tensor, now: Tensor, momentum: float, factor: float = 1.0) -> None:
     """running = (1 - momentum) running + momentum * factor * now, in place, rounded once."""
-    if state.trace is not None:
+    if state.levels:
         wide, double = now.detach().reshape(running.array.shape), np.dtype(np.float64)
         copy_(running, cast(running, dtype=double) * (1 - momentum) + cast(wide, dtype=double) * (factor * momentum))
         return
