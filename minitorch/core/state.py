@@ -15,7 +15,7 @@ tick = itertools.count(1).__next__
 
 class _State(threading.local):
     grad = True  # record operations for the backward pass
-    trace = None  # a function (op, inputs, params) -> outputs that every primitive call goes to, or None
+    trace: Any = None  # a function (op, inputs, params) -> outputs that every primitive call goes to, or None
     profile: Any = None  # the one among them that times the calls below all levels, or None
     levels: tuple = ()  # the transformations that are open, innermost last (levels.py)
     walk: Any = None  # the backward pass that is running (engine.py)
