@@ -54,6 +54,16 @@ CASES = {
     "RelaxedOneHotCategorical": (
         lambda d, a, t: d.RelaxedOneHotCategorical(t, logits=a), (REAL, np.array(0.7)), SIMPLEX,
     ),
+    "MultivariateNormal": (
+        lambda d, m, a: d.MultivariateNormal(m, scale_tril=a.tril(-1) + a.diagonal(dim1=-2, dim2=-1).exp().diag_embed()),
+        (REAL, OTHER[:, None] * OTHER + REAL[0]), REAL + 0.3,
+    ),
+    "MultivariateNormal covariance": (
+        lambda d, m, a: d.MultivariateNormal(m, a @ a.mT), (REAL, np.eye(3) + 0.1 * OTHER), REAL + 0.3,
+    ),
+    "MultivariateNormal precision": (
+        lambda d, m, a: d.MultivariateNormal(m, precision_matrix=a @ a.mT), (REAL, np.eye(3) + 0.1 * OTHER), REAL + 0.3,
+    ),
     "Independent": (lambda d, a, b: d.Independent(d.Normal(a, b), 1), (REAL, POSITIVE_ROW), REAL + 0.3),
     "Transformed": (
         lambda d, a, b: d.TransformedDistribution(
@@ -219,7 +229,7 @@ def test_texts(name):
 INF_OR_FORMULA = [
     "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "Dirichlet", "Exponential", "Gamma", "Geometric",
     "Gumbel", "HalfNormal", "Independent", "Laplace", "LogNormal", "Normal", "OneHotCategorical", "Poisson",
-    "StudentT", "Transformed", "Uniform", "Multinomial",
+    "StudentT", "Transformed", "Uniform", "Multinomial", "MultivariateNormal", "MultivariateNormal covariance",
 ]  # fmt: skip
 
 
@@ -582,6 +592,6 @@ def test_all_of_torchs_small_distributions_are_there():
     missing = set(theirs.__all__) - set(dir(ours))
     assert missing <= {
         "ContinuousBernoulli", "FisherSnedecor", "GeneralizedPareto", "InverseGamma", "Kumaraswamy", "LKJCholesky",
-        "LogisticNormal", "LowRankMultivariateNormal", "MultivariateNormal", "NegativeBinomial", "Pareto", "VonMises",
+        "LogisticNormal", "LowRankMultivariateNormal", "NegativeBinomial", "Pareto", "VonMises",
         "Weibull", "Wishart", "CorrCholeskyTransform", "PositiveDefiniteTransform",
     }, missing  # fmt: skip

@@ -13,12 +13,13 @@ from ..ops.creation import full
 from ..ops.join import cat as concatenate
 from ..ops.join import stack as stacked
 from ..ops.logic import isclose
+from ..ops.triangular import cholesky_ex
 
 __all__ = [
     "Constraint", "MixtureSameFamilyConstraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property",
     "greater_than", "greater_than_eq", "half_open_interval", "independent", "integer_interval", "interval",
     "is_dependent", "less_than", "lower_cholesky", "lower_triangular", "multinomial", "nonnegative",
-    "nonnegative_integer", "one_hot", "positive", "positive_integer", "real", "real_vector", "simplex", "square",
+    "nonnegative_integer", "one_hot", "positive", "positive_definite", "positive_integer", "real", "real_vector", "simplex", "square",
     "stack", "symmetric", "unit_interval",
 ]  # fmt: skip
 
@@ -384,6 +385,16 @@ class _Symmetric(_Square):
         return isclose(value, value.mT, atol=1e-6).all(-2).all(-1)
 
 
+class _PositiveDefinite(_Symmetric):
+    """Symmetric matrices whose Cholesky decomposition exists."""
+
+    def check(self, value):
+        symmetric_check = super().check(value)
+        if not symmetric_check.all():
+            return symmetric_check
+        return cholesky_ex(value).info == 0
+
+
 # Public names.
 
 dependent = _Dependent()
@@ -411,5 +422,6 @@ lower_cholesky = _LowerCholesky()
 corr_cholesky = _CorrCholesky()
 square = _Square()
 symmetric = _Symmetric()
+positive_definite = _PositiveDefinite()
 cat = _Cat
 stack = _Stack

@@ -6,6 +6,8 @@ import math
 
 from ..ops.activation import softplus
 from ..ops.comparison import where
+from ..ops.triangular import solve_triangular
+from ..shapes import broadcast_shapes
 from .bernoulli import Bernoulli
 from .beta import Beta
 from .binomial import Binomial
@@ -21,6 +23,7 @@ from .half_normal import HalfNormal
 from .independent import Independent
 from .kl import kl_divergence, register_kl
 from .laplace import Laplace
+from .multivariate_normal import MultivariateNormal, half_log_det, mahalanobis
 from .normal import Normal
 from .one_hot_categorical import OneHotCategorical
 from .poisson import Poisson
@@ -107,6 +110,20 @@ def normal(p, q):
     """(v - 1 - ln v + ((m - n) / t)**2) / 2 with v = (s / t)**2; p of mean m, deviation s; q of n, t."""
     ratio = (p.scale / q.scale).pow(2)
     return 0.5 * (ratio + ((p.loc - q.loc) / q.scale).pow(2) - 1 - ratio.log())
+
+
+@register_kl(MultivariateNormal, MultivariateNormal)
+def _(p, q):
+    """(tr(D^-1 C) + |L^-1 (m - n)|**2 - k) / 2 + ln det L - ln det K; C = K K^T of p, D = L L^T of q."""
+    if p.event_shape != q.event_shape:
+        raise ValueError(
+            "KL-divergence between two Multivariate Normals with different event shapes cannot be computed"
+        )
+    n = p.event_shape[0]
+    shape = (*broadcast_shapes(p.batch_shape, q.batch_shape), n, n)
+    ratio = solve_triangular(q._tril.expand(shape), p._tril.expand(shape), upper=False)
+    spread = ratio.pow(2).sum((-2, -1)) + mahalanobis(q._tril, q.loc - p.loc)
+    return half_log_det(q._tril) - half_log_det(p._tril) + 0.5 * (spread - n)
 
 
 @register_kl(HalfNormal, HalfNormal)
