@@ -131,4 +131,4 @@ def describe(libraries: Mapping[str, Library], threads: int, missing: Iterable[s
 
 def load_average() -> float | None:
     """How many processes wanted a core in the last minute."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
