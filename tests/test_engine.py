@@ -9,6 +9,7 @@ import pytest
 
 import minitorch
 from minitorch.autograd import Function, detect_anomaly, grad, gradcheck, gradgradcheck
+from minitorch.core.op import GENERAL, REGISTRY, op
 
 torch = pytest.importorskip("torch")
 
@@ -370,3 +371,25 @@ def test_jacobian_and_hessian_against_torch():
         a = getattr(ours, name)(scalar, plain, v)[1]
         b = getattr(theirs, name)(scalar, twin_x, twin(v))[1]
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12)
+
+
+def test_one_rule_may_serve_several_inputs():
+    calls = []
+
+    def rule(g, left, right):
+        calls.append(1)
+        return g * right, g * left
+
+    @op(GENERAL, vjp={("left", "right"): rule})
+    def joint_product(left, right):
+        return left * right
+
+    try:
+        x, y = draw(3), draw(3, seed=1)
+        assert all(a.equal(b) for a, b in zip(grad(joint_product(x, y).sum(), (x, y)), (y, x), strict=True))
+        assert calls == [1]
+        assert gradgradcheck(joint_product, (x, y))
+        alone = draw(3, seed=2, requires_grad=False)
+        assert grad(joint_product(alone, y).sum(), y)[0].equal(alone)
+    finally:
+        del REGISTRY["joint_product"]

@@ -30,7 +30,8 @@ def test_many_terms_lose_nothing():
     for count in (1, 2):
         with exactly(count):
             found = accelerated("sum_dims")(x, dim=(0,), keepdim=False)
-        assert (abs(found / truth - 1) < 1e-7).all()
+        # A block of 32 equal terms rounds the same way everywhere; one after the other would be off by 1e-2.
+        assert (abs(found / truth - 1) < 5e-7).all()
     wide = draw(0, (3, 5, 2500), "float32")
     assert np.allclose(accelerated("sum_dims")(wide, dim=(1,), keepdim=False), wide.sum(1, dtype=np.float64), atol=1e-5)
 

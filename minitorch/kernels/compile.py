@@ -129,7 +129,7 @@ EXAMPLES: dict[str, Callable] = {
 
 
 def compile_all(report: Callable | None = None) -> Iterator[tuple[str, str, float, bool]]:
-    """Compile all kernels for float32 and float64, and the random draws.
+    """Compile all kernels for float32 and float64, the random draws, and the optimizers' steps.
 
     Yields (kernel, dtype, seconds, whether it came from the cache).
     report: called with the name of each kernel before it is compiled. Kernels share code, which counts for the first.
@@ -137,7 +137,8 @@ def compile_all(report: Callable | None = None) -> Iterator[tuple[str, str, floa
     from .jit import cache_folder
 
     kernels = [(name, dtype) for name in KERNELS for dtype in DTYPES]
-    for name, dtype in [*kernels, ("random draws", "all")]:
+    others = {"random draws": compile_draws, "optimizer steps": compile_steps}
+    for name, dtype in [*kernels, *((name, "all") for name in others)]:
         if report is not None:
             report(f"{name} {dtype}")
         before = sum(1 for _ in cache_folder.rglob("*.nbc"))
@@ -145,9 +146,29 @@ def compile_all(report: Callable | None = None) -> Iterator[tuple[str, str, floa
         if name in KERNELS:
             EXAMPLES[name](accelerated(name), dtype)
         else:
-            compile_draws()
+            others[name]()
         seconds = time.perf_counter() - start
         yield name, dtype, seconds, sum(1 for _ in cache_folder.rglob("*.nbc")) == before
+
+
+def compile_steps() -> None:
+    from . import steps
+
+    for dtype in DTYPES:
+        many = [[np.ones(1, dtype) for _ in range(4)]]
+        for momentum in (0, 0.9):
+            steps.sgd(
+                many,
+                lr=0.1,
+                momentum=momentum,
+                dampening=0,
+                weight_decay=0,
+                nesterov=False,
+                maximize=False,
+                first=False,
+            )
+        options = dict(lr=0.1, beta1=0.9, beta2=0.9, eps=1e-8, weight_decay=0, decoupled=True, maximize=False, step=1.0)
+        steps.adam(many, **options)
 
 
 def compile_draws() -> None:

@@ -92,7 +92,13 @@ def along_last(array, dim):
 
 
 def run(kernel, arrays, dim, logarithm):
-    if arrays[0].ndim == 0:  # one element is a row of its own
+    first = arrays[0]
+    if first.ndim == 2 and dim == 1 and 0 < first.size <= TASK and first.flags.carray and arrays[-1].flags.carray:
+        # The usual small case, where every step of the general one would be felt.
+        out = np.empty_like(first)
+        kernel(np.zeros(1, np.int64), *arrays, out, len(first), logarithm)
+        return out
+    if first.ndim == 0:  # one element is a row of its own
         return run(kernel, [a.reshape(1) for a in arrays], 0, logarithm).reshape(())
     arrays = [along_last(a, dim) for a in arrays]
     out = np.empty_like(arrays[0])
@@ -106,31 +112,22 @@ def run(kernel, arrays, dim, logarithm):
 @accelerates("softmax")
 def softmax(input, *, dim):
     """exp(input) / sum(exp(input)) along dim."""
-    if input.ndim == 2 and dim == 1 and 0 < input.size <= TASK and input.flags.carray:
-        # The usual small case, where every step of the general one would be felt.
-        out = np.empty_like(input)
-        rows_softmax(np.zeros(1, np.int64), input, out, len(input), False)
-        return out
-    return run(rows_softmax, [input], dim, False)
+    return run(rows_softmax, (input,), dim, False)
 
 
 @accelerates("log_softmax")
 def log_softmax(input, *, dim):
     """log(softmax(input)) along dim."""
-    return run(rows_softmax, [input], dim, True)
+    return run(rows_softmax, (input,), dim, True)
 
 
 @accelerates("softmax_backward")
 def softmax_backward(grad, output, *, dim):
     """The gradient of softmax's input, from its output."""
-    if grad.ndim == 2 and dim == 1 and 0 < grad.size <= TASK and grad.flags.carray and output.flags.carray:
-        out = np.empty_like(grad)
-        rows_backward(np.zeros(1, np.int64), grad, output, out, len(grad), False)
-        return out
-    return run(rows_backward, [grad, output], dim, False)
+    return run(rows_backward, (grad, output), dim, False)
 
 
 @accelerates("log_softmax_backward")
 def log_softmax_backward(grad, output, *, dim):
     """The gradient of log_softmax's input, from its output."""
-    return run(rows_backward, [grad, output], dim, True)
+    return run(rows_backward, (grad, output), dim, True)
