@@ -1,4 +1,4 @@
-"""The command line: `minitorch train`, `minitorch info`, `minitorch kernels compile`."""
+"""The command line: `minitorch train`, `minitorch info`, `minitorch kernels compile | tune`."""
 
 from __future__ import annotations
 
@@ -215,6 +215,38 @@ def compile_kernels() -> None:
         raise click.ClickException(f"the kernels need Numba, which cannot be imported: {error}") from error
     console.print(table)
     console.print(f"all kernels in {time.perf_counter() - start:.1f} s")
+
+
+@kernels.command("tune")
+@click.option("--write", is_flag=True, help="Put the limits that were found into minitorch/kernels/crossovers.py.")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=9, show_default=True, help="How often each side is timed."
+)
+def tune_kernels(write: bool, rounds: int) -> None:
+    """Measure from what size on which kernel is the fastest, both ways at every limit, on one thread."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    try:
+        from .kernels import crossovers, set_num_threads, tune
+    except ImportError as error:
+        raise click.ClickException(f"the kernels need Numba, which cannot be imported: {error}") from error
+    set_num_threads(1)
+    console, limits = Console(highlight=False), {}
+    for name in tune.LIMITS:
+        with console.status(f"measuring {name}"):
+            rows, limits[name] = tune.measure(name, rounds)
+        table = Table("size", "below the limit, us", "from it on, us", "ratio", box=box.SIMPLE)
+        for row in rows:
+            table.add_row(
+                str(row.size), f"{row.below * 1e6:.1f}", f"{row.above * 1e6:.1f}", f"{row.below / row.above:.2f}"
+            )
+        console.print(f"{name} = {limits[name]} (in the table: {getattr(crossovers, name)})", table)
+    if write:
+        text = tune.written(limits)
+        Path(crossovers.__file__).write_text(text)
+        console.print(f"written to {crossovers.__file__}")
 
 
 if __name__ == "__main__":

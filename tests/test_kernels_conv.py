@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import DTYPES, LAYOUTS, draw, exactly, rms
 
+from minitorch.core.op import REGISTRY
 from minitorch.kernels.registry import accelerated
 
 conv2d, conv2d_input, conv2d_weight = (accelerated(n) for n in ("conv2d", "conv2d_input", "conv2d_weight"))
+EVERY_PART = ("", "_input", "_weight")
 
 
 def taps(kernel, out_size, stride, dilation):
@@ -102,6 +104,14 @@ CASES = {
     "stride 2": ((2, 3, 64, 64), (16, 3, 7, 7), (2, 2), (3, 3), (1, 1), 1),
     "depthwise": ((2, 24, 20, 20), (24, 1, 3, 3), (1, 1), (1, 1), (1, 1), 24),
     "stride larger than the kernel": ((2, 3, 17, 19), (4, 3, 2, 1), (3, 4), (0, 0), (1, 1), 1),
+    "depthwise, stride 2, bands": ((2, 5, 150, 70), (5, 1, 3, 5), (2, 3), (1, 2), (1, 1), 5),
+    "depthwise, 7 x 7, dilated": ((3, 30, 14, 15), (30, 1, 7, 7), (1, 1), (6, 6), (2, 2), 30),
+    "channels, bands of rows": ((1, 40, 61, 75), (33, 40, 3, 3), (2, 2), (1, 1), (1, 1), 1),
+    "channels, several images": ((7, 20, 8, 8), (48, 20, 5, 5), (1, 1), (2, 2), (1, 1), 1),
+    "channels, grouped": ((2, 60, 9, 9), (96, 20, 3, 2), (2, 1), (1, 1), (1, 2), 3),
+    "one by one": ((3, 40, 16, 18), (50, 40, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "one by one, lanes left over": ((2, 40, 11, 13), (50, 40, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "one by one, stride 2": ((2, 40, 15, 16), (50, 40, 1, 1), (2, 2), (0, 0), (1, 1), 1),
     "kernel as large as the image": ((5, 16, 5, 5), (20, 16, 5, 5), (1, 1), (0, 0), (1, 1), 1),
 }
 
@@ -145,6 +155,51 @@ def test_no_less_accurate_than_torch(name):
     )
     for a, b, truth in zip(ours, theirs, truths, strict=True):
         assert rms(a - truth) <= 2 * rms(b.numpy() - truth) + 1e-3 * np.finfo(np.float32).eps * rms(truth)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    n=st.sampled_from([1, 3]), batch=st.integers(1, 3), groups=st.integers(1, 2), inputs=st.integers(1, 5),
+    outputs=st.integers(1, 20), kernel=st.integers(1, 3), stride=st.integers(1, 3), padding=st.integers(0, 2),
+    dilation=st.integers(1, 2), dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS), data=st.data(),
+)  # fmt: skip
+def test_one_and_three_dimensions(
+    n, batch, groups, inputs, outputs, kernel, stride, padding, dilation, dtype, layout, data
+):
+    """Against the NumPy references, which test_ops_conv.py holds to torch."""
+    least = max(1, dilation * (kernel - 1) + 1 - 2 * padding)
+    size = tuple(data.draw(st.integers(least, least + (40 if n == 1 else 5))) for _ in range(n))
+    params = dict(stride=(stride,) * n, padding=(padding,) * n, dilation=(dilation,) * n, groups=groups)
+    forward, to_input, to_weight = (f"conv{n}d{part}" for part in EVERY_PART)
+    x = draw(0, (batch, groups * inputs, *size), dtype, layout)
+    w = draw(1, (groups * outputs, inputs, *[kernel] * n), dtype, layout)
+    exact = x.astype(np.float64), w.astype(np.float64)
+    y = REGISTRY[forward].reference(*exact, **params)
+    g = draw(2, y.shape, dtype, layout)
+    calls = (
+        (forward, (x, w), {}),
+        (to_input, (g, w), dict(size=x.shape)),
+        (to_weight, (x, g), dict(size=w.shape)),
+    )
+    for name, arrays, more in calls:
+        truth = REGISTRY[name].reference(*[a.astype(np.float64) for a in arrays], **params, **more)
+        bound = REGISTRY[name].reference(*[abs(a.astype(np.float64)) for a in arrays], **params, **more)
+        found = accelerated(name)(*arrays, **params, **more)
+        assert found.shape == truth.shape and found.dtype == x.dtype, name
+        assert abs(found - truth).max() <= 4 * np.finfo(x.dtype).eps * bound.max(), name
+
+
+def test_an_infinity_reaches_what_sees_it():
+    """The direct kernels keep the others finite; Winograd's tiles of 2 x 2 outputs share their fate (winograd.py)."""
+    for inputs, outputs, groups, reach in ((16, 16, 1, 1), (3, 3, 3, 1), (4, 4, 1, 1), (32, 32, 1, 2)):
+        x = draw(0, (2, inputs, 24, 24), "float32")
+        x[1, 0, 10, 10] = np.inf
+        w = draw(1, (outputs, inputs // groups, 3, 3), "float32")
+        y = conv2d(x, w, stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=groups)
+        spoiled = ~np.isfinite(y)
+        assert spoiled[1, 0, 9:12, 9:12].all()
+        spoiled[1, :, 10 - reach : 11 + reach, 10 - reach : 11 + reach] = False
+        assert not spoiled.any()
 
 
 def test_broadcast_inputs():

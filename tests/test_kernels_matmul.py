@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import DTYPES, LAYOUTS, draw, exactly, rms
 
-from minitorch.kernels.registry import accelerated
+from minitorch.kernels.registry import accelerated, products
 
 matmul = accelerated("matmul")
 
@@ -59,6 +59,39 @@ def test_vectors(dtype):
     check(batch, vector)
     check(batch[0], vector)
     check(vector, batch.mT)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "shape", [(1, 700, 33), (2, 33, 700), (17, 300, 90), (19, 300, 97), (300, 40, 97), (3, 3, 3), (2, 3, 4)]
+)
+@pytest.mark.parametrize("transposed", ["", "a", "b", "ab"])
+def test_every_path(shape, dtype, transposed):
+    """Vectors, unpacked and packed panels, blocks of a transposed matrix moved together, plain loops; and batches."""
+    rows, inner, columns = shape
+    for batch in ((), (3,)):
+        a = draw(0, (*batch, inner, rows), dtype).mT if "a" in transposed else draw(0, (*batch, rows, inner), dtype)
+        b = (
+            draw(1, (*batch, columns, inner), dtype).mT
+            if "b" in transposed
+            else draw(1, (*batch, inner, columns), dtype)
+        )
+        check(a, b)
+
+
+def test_heads_are_multiplied_where_they_lie():
+    """The layout of attention: (batch, length, heads, width) seen as (batch, heads, length, width)."""
+    q, k = (draw(i, (2, 20, 3, 16), "float32").transpose(0, 2, 1, 3) for i in (0, 1))
+    check(q, k.mT)
+    check(q[:, :, ::2], k.mT)
+
+
+def test_auto_takes_blas_but_where_it_was_measured_slower():
+    for a, b, own in (
+        ((64, 784), (784, 256), False), ((2, 512), (512, 512), True), ((2, 32), (32, 32), False),
+        ((1000, 3, 3), (1000, 3, 3), True), ((64, 8, 8), (64, 8, 8), False), ((500, 3, 3), (3, 3), False),
+    ):  # fmt: skip
+        assert products(np.ones(a, "f"), np.ones(b, "f")) == own
 
 
 def test_broadcast_operands():

@@ -27,7 +27,7 @@ from .correlate import correlate, correlate_input, correlate_weight, pack_rows, 
 from .depthwise import bands, depthwise, depthwise_weight
 from .geometry import grid, plan
 from .jit import plain
-from .matmul import matmul
+from .matmul import matmul, matmul_into
 from .registry import accelerates
 from .simd import BITS, ROWS, VECTORS
 from .winograd import apart, tile_rows_per_task, transform_weight, winograd
@@ -108,11 +108,35 @@ def single_channels(p: Problem) -> bool:
 
 
 def pointwise(p: Problem) -> bool:
-    """Whether the convolution is one product of matrices per image, (O, C) times (C, pixels), large enough to be it."""
-    one = (1, 1, 1)
+    """Whether the convolution is one product of matrices for each image, (O, C) times (C, pixels)."""
+    ones = p.kernel == p.stride == (1, 1, 1) and p.padding == (0, 0, 0)
+    return ones and p.groups == 1 and min(p.inputs, p.outputs) >= ROWS
+
+
+def fills_vectors(p: Problem) -> bool:
+    """Whether the pixels of an image leave few lanes empty in such a product, or are too few to be worth another kernel."""
     pixels = prod(p.size)
-    fits = p.kernel == p.stride == one and p.padding == (0, 0, 0) and p.groups == 1 and min(p.inputs, p.outputs) >= ROWS
-    return fits and (pixels >= crossovers.POINTWISE or pixels % (VECTORS * p.lanes) == 0)
+    return pixels <= crossovers.POINTWISE or pixels % (VECTORS * p.lanes) == 0
+
+
+# One by one: matrix products.
+
+
+def pointwise_forward(p: Problem, input, weight, out) -> None:
+    matmul_into(
+        out.reshape(p.batch, p.outputs, -1), weight.reshape(p.outputs, -1), input.reshape(p.batch, p.inputs, -1)
+    )
+
+
+def pointwise_input(p: Problem, grad, weight, out) -> None:
+    matmul_into(
+        out.reshape(p.batch, p.inputs, -1), weight.reshape(p.outputs, -1).T, grad.reshape(p.batch, p.outputs, -1)
+    )
+
+
+def pointwise_weight(p: Problem, input, grad, out) -> None:
+    products = matmul(grad.reshape(p.batch, p.outputs, -1), input.reshape(p.batch, p.inputs, -1).mT)
+    products.sum(0, out=out.reshape(p.outputs, p.inputs))
 
 
 # Depthwise.
@@ -319,6 +343,18 @@ def run_winograd(image, weight, out, channels, padding, start, steps) -> None:
     )  # fmt: skip
 
 
+def winograd_forward(p: Problem, input, weight, out) -> None:
+    steps = (weight.size // p.groups, 9 * p.inputs, 9, 3, 1)
+    run_winograd(input, weight, out, (p.batch, p.groups, p.inputs, p.outputs), p.padding[1:], 0, steps)
+
+
+def winograd_input(p: Problem, grad, weight, out) -> None:
+    """The same with the filters turned round, input and output channels swapped."""
+    steps = (weight.size // p.groups, 9, 9 * p.inputs, -3, -1)
+    reach = (2 - p.padding[1], 2 - p.padding[2])
+    run_winograd(grad, weight, out, (p.batch, p.groups, p.outputs, p.inputs), reach, 8, steps)
+
+
 def winograd_weight(p: Problem, input, grad, out) -> None:
     channels = (p.batch, p.groups, p.inputs, p.outputs)
     filters = p.groups * p.outputs * p.inputs
@@ -350,15 +386,14 @@ def conv(input, weight, *, stride, padding, dilation, groups):
     shape = (len(input), len(weight), *out_size)
     if 0 in shape or weight.size == 0:
         return np.zeros(shape, input.dtype)
-    p = problem(input.shape, weight.shape, out_size, stride, padding, dilation, groups, input.itemsize)
-    if pointwise(p):
-        return matmul(weight.reshape(p.outputs, p.inputs), input.reshape(p.batch, p.inputs, -1)).reshape(shape)
     out = np.empty(shape, input.dtype)
-    if single_channels(p):
+    p = problem(input.shape, weight.shape, out_size, stride, padding, dilation, groups, input.itemsize)
+    if pointwise(p) and fills_vectors(p):
+        pointwise_forward(p, input, weight, out)
+    elif single_channels(p):
         depthwise_forward(p, input, weight, out)
     elif worth_winograd(p, tiles_of(p.batch, p.out_size), crossovers.WINOGRAD):
-        steps = (weight.size // groups, 9 * p.inputs, 9, 3, 1)
-        run_winograd(input, weight, out, (p.batch, groups, p.inputs, p.outputs), p.padding[1:], 0, steps)
+        winograd_forward(p, input, weight, out)
     elif pixels_in_lanes(p, p.outputs):
         pixels_forward(p, input, weight, out)
     else:
@@ -375,16 +410,13 @@ def conv_input(grad, weight, *, size, stride, padding, dilation, groups):
     if 0 in size or grad.size == 0 or weight.size == 0:
         return np.zeros(size, grad.dtype)
     p = problem(size, weight.shape, grad.shape[2:], stride, padding, dilation, groups, grad.itemsize)
-    if pointwise(p):
-        return matmul(weight.reshape(p.outputs, p.inputs).T, grad.reshape(p.batch, p.outputs, -1)).reshape(size)
     out = np.zeros(size, grad.dtype)
-    if single_channels(p):
+    if pointwise(p) and fills_vectors(p):
+        pointwise_input(p, grad, weight, out)
+    elif single_channels(p):
         depthwise_input(p, grad, weight, out)
     elif worth_winograd(p, tiles_of(p.batch, p.size), crossovers.WINOGRAD) and max(p.padding) <= 2:
-        # The same with the filters turned round, input and output channels swapped.
-        steps = (weight.size // groups, 9, 9 * p.inputs, -3, -1)
-        reach = (2 - p.padding[1], 2 - p.padding[2])
-        run_winograd(grad, weight, out, (p.batch, groups, p.outputs, p.inputs), reach, 8, steps)
+        winograd_input(p, grad, weight, out)
     elif pixels_in_lanes(p, p.inputs):
         pixels_input(p, grad, weight, out)
     else:
@@ -405,8 +437,7 @@ def conv_weight(input, grad, *, size, stride, padding, dilation, groups):
     if single_channels(p):
         depthwise_weights(p, input, grad, out)
     elif pointwise(p) and p.outputs <= prod(p.size):  # then the images' products are no larger than the images
-        products = matmul(grad.reshape(p.batch, p.outputs, -1), input.reshape(p.batch, p.inputs, -1).mT)
-        products.sum(0, out=out.reshape(p.outputs, p.inputs))
+        pointwise_weight(p, input, grad, out)
     elif worth_winograd(p, tiles_of(p.batch, p.out_size), crossovers.WINOGRAD_WEIGHT):
         winograd_weight(p, input, grad, out)
     elif pixels_in_lanes(p, p.outputs):

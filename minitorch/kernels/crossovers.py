@@ -1,17 +1,20 @@
 """From what size on which kernel is the fastest: the one table that `auto` decides by.
 
-Measured on a 2-core AMD EPYC (Zen, AVX2), one thread, float32. `python -m benchmarks crossovers` measures the choices anew on
-the machine at hand and prints both sides of each limit. The limits are constants, not measured when a program starts: a
-program must choose the same way, and so give the same bits, every time.
+Measured on a 2-core AMD EPYC (Zen, AVX2), one thread, float32. `minitorch kernels tune` measures them anew on the
+machine at hand and prints both sides of each limit; with --write it puts what it found in here. The limits are
+constants, not measured when a program starts: a program must choose the same way, and so give the same bits,
+every time.
 """
 
 # Matrix products, against NumPy's BLAS.
 PRODUCT = 512  # elements of the first matrix; below, a look at the shapes would be felt
-TWO_ROWS = 1 << 14  # elements of the second matrix, from which on two rows are two products with a vector
-TINY_PRODUCTS = 48  # multiply-adds of each matrix of a batch, up to which plain loops are faster
+TWO_ROWS = 40000  # elements of the second matrix, from which on two rows are two products with a vector
+TINY_PRODUCTS = 27  # multiply-adds of each matrix of a batch, up to which plain loops are faster
 
 # Convolutions, of the kernels in conv.py.
-CHANNELS = 12  # channels of the result per group, from which on they fill the lanes better than pixels
-WINOGRAD = 40  # 2 x 2 tiles in the batch that pay for transforming the filters,
-WINOGRAD_WEIGHT = 128  # and for transforming their gradient back
-POINTWISE = 400  # pixels of an image that leave few lanes empty in a product of matrices
+CHANNELS = 13  # channels of the result per group, from which on they fill the lanes better than pixels
+WINOGRAD = 64  # 2 x 2 tiles in the batch that pay for transforming the filters,
+WINOGRAD_WEIGHT = 150  # and for transforming their gradient back
+POINTWISE = (
+    100  # pixels of an image, up to which a 1 x 1 convolution is a product of matrices even if it leaves lanes empty
+)

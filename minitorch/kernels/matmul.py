@@ -31,7 +31,7 @@ from .moves import copy_run, copy_vectors, transpose_block
 from .registry import accelerates
 from .simd import BITS, ROWS, VECTORS, outer_tile
 
-__all__ = ["matmul"]
+__all__ = ["matmul", "matmul_into"]
 
 K_BLOCK = 256
 ROW_BLOCK = 16 * ROWS
@@ -39,7 +39,7 @@ COLUMN_BLOCK = 512
 VECTOR_ROWS = 2  # so few rows are products of a matrix with a vector
 FEW_ROWS = 3 * ROWS  # would not pay for packing
 FEW_COLUMNS = 96  # whose rows lie so close that a block of them fits the L1 cache as it is
-TINY = 64  # multiply-adds, below which plain loops are faster than tiles
+TINY = 27  # multiply-adds, below which plain loops are faster than tiles
 ZERO = np.zeros(1, np.int64)
 
 
@@ -205,13 +205,21 @@ def matmul(input, other):
     if input.ndim > 2 or other.ndim > 2:
         batch = np.broadcast_shapes(input.shape[:-2], other.shape[:-2])
     out = np.empty((*batch, rows, columns), input.dtype)
+    matmul_into(out, input, other)
+    return out
+
+
+def matmul_into(out, input, other) -> None:
+    """Write the product to `out`, a contiguous array of its shape."""
+    *batch, rows, columns = out.shape
+    batch, inner = tuple(batch), input.shape[-1]
     if out.size == 0 or inner == 0:
         out.fill(0)
-        return out
+        return
     if rows <= VECTOR_ROWS and not batch:
         for i in range(rows):
             np.dot(input[i], other, out=out[i])
-        return out
+        return
     itemsize = input.itemsize
     lanes = BITS // (8 * itemsize)
     width = VECTORS * lanes
@@ -224,7 +232,7 @@ def matmul(input, other):
             multiply_tiny, threads.threads_for(10 * out.size * inner), left, left_starts, tuple(left_steps), right,
             right_starts, (k_step, column_step), out.reshape(-1), (rows, inner, columns), 1024,
         )  # fmt: skip
-        return out
+        return
     if column_step == 1 and (rows <= FEW_ROWS or columns <= FEW_COLUMNS):
         right_steps = (k_step, width)
     else:
@@ -241,4 +249,3 @@ def matmul(input, other):
         multiply, threads.threads_for(out.size * inner), left, left_starts, tuple(left_steps), right, right_starts,
         right_steps, out.reshape(-1), (rows, inner, columns), (ROW_BLOCK, COLUMN_BLOCK // width * width), lanes,
     )  # fmt: skip
-    return out
