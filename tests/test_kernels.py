@@ -242,6 +242,34 @@ def test_a_cache_that_cannot_be_written_is_replaced_with_a_warning(tmp_path):
     assert "cannot be written" in python(code, NUMBA_CACHE_DIR=str(tmp_path / "file" / "below"))
 
 
+def test_two_processes_may_fill_one_cache(tmp_path):
+    code = (
+        "import numpy as np; from minitorch.kernels.correlate import pack_rows\n"
+        "print(pack_rows(np.arange(12, dtype='f'), 1, 3, 4).sum())"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
+        for _ in range(2)
+    ]
+    assert [process.communicate()[0].strip() for process in both] == ["66.0", "66.0"]
+    assert python(code, NUMBA_CACHE_DIR=str(tmp_path)) == "66.0"
+    assert len(list(tmp_path.rglob("*.nbi"))) == len(list(tmp_path.rglob("*.nbc"))) == 1
+
+
+def test_the_table_of_crossovers_is_rewritten_whole():
+    from minitorch.kernels import crossovers, tune
+
+    found = {name: i for i, name in enumerate(tune.LIMITS)}
+    before, after = ({}, {})
+    exec(Path(crossovers.__file__).read_text(), before)
+    exec(tune.written(found), after)
+    assert found.keys() <= before.keys()
+    assert {k: after[k] for k in before if k.isupper()} == {k: before[k] for k in before if k.isupper()} | found
+    rows, limit = tune.measure("TWO_ROWS", rounds=1)
+    assert limit in [row.size for row in rows] + [crossovers.TWO_ROWS]
+
+
 def test_the_cache_depends_on_every_source_file_and_leaves_the_users_alone(tmp_path):
     from minitorch.kernels import jit
 

@@ -15,6 +15,4 @@ TINY_PRODUCTS = 27  # multiply-adds of each matrix of a batch, up to which plain
 CHANNELS = 13  # channels of the result per group, from which on they fill the lanes better than pixels
 WINOGRAD = 64  # 2 x 2 tiles in the batch that pay for transforming the filters,
 WINOGRAD_WEIGHT = 150  # and for transforming their gradient back
-POINTWISE = (
-    100  # pixels of an image, up to which a 1 x 1 convolution is a product of matrices even if it leaves lanes empty
-)
+POINTWISE = 100  # pixels, up to which a 1 x 1 convolution is a product of matrices though lanes stay empty
