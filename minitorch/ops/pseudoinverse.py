@@ -15,7 +15,8 @@ import math
 import numpy as np
 
 from ..core import results
-from ..core.lifted import numbers
+from ..core.levels import per_example
+from ..core.lifted import Lifted, numbers
 from ..core.op import GENERAL, SAME, function, op
 from ..core.promote import check_tensor
 from ..core.tensor import Tensor, wrap
@@ -96,6 +97,16 @@ def _as_array(value, dtype) -> np.ndarray:
     return np.asarray(value.array if isinstance(value, Tensor) else value).astype(dtype)
 
 
+def _differ(*tolerances) -> bool:
+    """Whether under a vmap every example has a tolerance of its own."""
+    return any(isinstance(t, Tensor) and isinstance(t.array, Lifted) for t in tolerances)
+
+
+@per_example
+def _of_each(public, A: Tensor, first, hermitian: bool, atol, rtol) -> Tensor:
+    return public(A, first, hermitian, atol=atol, rtol=rtol)
+
+
 @function(torch="linalg.pinv")
 def pinv(A: Tensor, rcond=None, hermitian: bool = False, *, atol=None, rtol=None) -> Tensor:
     """The pseudoinverse P (Moore-Penrose) of matrices (..., m, n): A P A = A, P A P = P, A P and P A symmetric.
@@ -110,6 +121,8 @@ def pinv(A: Tensor, rcond=None, hermitian: bool = False, *, atol=None, rtol=None
             f"linalg.pinv({scalar_type(A)}{{{list(A.shape)}}}): expected a tensor with 2 or more dimensions of float, "
             "double, cfloat or cdouble types"
         )
+    if _differ(rcond, atol, rtol):
+        return _of_each(pinv, A, rcond, hermitian, atol, rtol)
     atol, rtol = tolerances(A, atol, rcond if rtol is None else rtol)
     if hermitian:
         check_square("linalg.eigh", A)
@@ -149,6 +162,8 @@ def matrix_rank(A: Tensor, tol=None, hermitian: bool = False, *, atol=None, rtol
         raise TypeError(
             "linalg_matrix_rank() received an invalid combination of arguments: a Tensor atol, a number rtol"
         )
+    if _differ(tol, atol, rtol):
+        return _of_each(matrix_rank, A, tol, hermitian, atol, rtol)
     if hermitian:
         check_square("linalg.eigh", A)
         values = symmetric_eigenvalues(A, uplo="L")
