@@ -97,6 +97,8 @@ class Walk:
                     wrap(np.zeros(shape, dtype)) if part is None else part
                     for part, shape, dtype in zip(g, node.shape, node.dtype, strict=True)
                 )
+            if self.needed is not None and not any([edge in self.needed for edge in node.edges if edge is not None]):
+                return  # a target beyond which nothing is asked for
             if state.profile is None:
                 self.propagate(node, g)
             else:
@@ -145,7 +147,7 @@ class Walk:
         result = hooks.run(g)
         if not isinstance(result, (Tensor, list, tuple)):
             raise TypeError(f"a gradient hook must return a Tensor or None, got {type(result).__name__}")
-        if hooks.retain is not None and self.targets is None:
+        if hooks.retain is not None:
             tensor = hooks.retain()
             if tensor is not None:
                 tensor._grad = copied(result, order="K") if tensor._grad is None else tensor._grad + result
@@ -165,7 +167,12 @@ class Walk:
         elif self.create_graph:
             tensor._grad = grad + g
         else:
-            np.add(grad.array, g.array, out=grad.array, casting="unsafe")
+            try:
+                np.add(grad.array, g.array, out=grad.array, casting="unsafe")
+            except ValueError:
+                raise RuntimeError(
+                    f".grad has shape {list(grad.array.shape)}, but a gradient of shape {list(g.array.shape)} is due"
+                ) from None
             bump_version(grad)
         if leaf.hooks is not None:
             for hook in tuple(leaf.hooks.post.values()):

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -56,10 +55,8 @@ def is_row_by_row(array: np.ndarray) -> bool:
     """Whether the array asks for row-major results of elementwise operations: it is row-major, or all one number."""
     if array.ndim < 2 or (array.flags.c_contiguous and 1 not in array.shape):
         return True
-    strides = array.strides
-    if not any(strides):
-        return True
-    return array.flags.c_contiguous and all([a >= b for a, b in itertools.pairwise(strides)])
+    steps = list(zip(array.strides, array.shape, strict=True))
+    return not any(array.strides) or (array.flags.c_contiguous and steps == sorted(steps, reverse=True))
 
 
 def arranged(out: np.ndarray, inputs: Sequence[np.ndarray | None]) -> np.ndarray:

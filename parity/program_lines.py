@@ -6,9 +6,12 @@ tensors that torch has so far, so that most of what it writes fits them; some of
 
 from __future__ import annotations
 
+import functools
+import itertools
 import random
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 SHAPES = ((), (1,), (2,), (3,), (4,), (2, 3), (3, 2), (2, 2), (3, 1), (1, 2), (4, 3), (2, 3, 2), (2, 1, 3), (3, 3))
@@ -31,9 +34,8 @@ class Writer:
 
     def line(self) -> str:
         """The next line of the program."""
-        weights = [weight for weight, _ in LINES]
         while True:
-            _, write = self.rng.choices(LINES, weights)[0]
+            _, write = self.rng.choices(LINES, cum_weights=cumulative())[0]
             line = write(self)
             if line is not None:
                 return f"with lib.no_grad(): {line}" if self.chance(0.12) else line
@@ -77,8 +79,8 @@ class Writer:
         if self.chance(0.03):
             return True
         try:
-            shape = torch.broadcast_shapes(x.shape, t.shape)
-        except RuntimeError:
+            shape = np.broadcast_shapes(x.shape, t.shape)
+        except ValueError:
             return False
         return not inplace or (shape == x.shape and torch.can_cast(t.dtype, x.dtype))
 
@@ -138,6 +140,12 @@ def tangled(x: torch.Tensor, y: torch.Tensor) -> bool:
 
 def is_dense(t: torch.Tensor) -> bool:
     return torch.ops.aten.is_non_overlapping_and_dense(t)
+
+
+@functools.cache
+def cumulative() -> list[int]:
+    """The weights of LINES, added up."""
+    return list(itertools.accumulate(weight for weight, _ in LINES))
 
 
 def line(weight: int):
@@ -320,7 +328,7 @@ def reduced(w: Writer) -> str | None:
 
 @line(3)
 def joined(w: Writer) -> str | None:
-    x = w.pick(lambda t: t.numel() * 2 <= LARGEST)
+    x = w.pick(lambda t: t.numel() * 2 <= LARGEST and t.shape != (0,))  # those fit anything, and vanish
     if x is None:
         return None
     t = w.known[x]
@@ -328,7 +336,7 @@ def joined(w: Writer) -> str | None:
     calls = [f"lib.cat([{x}, {y}], {w.dim(t)})", f"lib.stack([{x}, {y}], {w.dim(t)})"]
     if t.ndim == 2 and t.is_floating_point():
         z = w.pick(lambda u: u.ndim == 2 and u.shape[0] == t.shape[1] and u.dtype == t.dtype)
-        calls += [f"{x} @ {z or x + '.t()'}"] * 2
+        calls += [f"{x} @ {z or x + '.t()'} + 0.0"] * 2  # a product of matrices may be 0 or -0
     return f"{w.new()} = {w.one(calls)}"
 
 
@@ -362,10 +370,15 @@ def overlapping(t: torch.Tensor) -> bool:
     """Whether elements share memory other than by stride 0: what is written then depends on the order of writing."""
     if t.numel() == 0 or any(n > 1 and s == 0 for n, s in zip(t.shape, t.stride(), strict=True)):
         return False
-    places = torch.zeros(t.shape, dtype=torch.int64)
-    for d, (n, s) in enumerate(zip(t.shape, t.stride(), strict=True)):
-        places += (torch.arange(n) * s).reshape((n,) + (1,) * (t.ndim - d - 1))
-    return places.unique().numel() < t.numel()
+    places = [0]
+    for n, s in zip(t.shape, t.stride(), strict=True):
+        places = [place + i * s for place in places for i in range(n)]
+    return len(set(places)) < len(places)
+
+
+def is_expanded(t: torch.Tensor) -> bool:
+    """Whether t, which requires grad, repeats elements: torch lets some operations write to it, and fails afterwards."""
+    return t.requires_grad and any(n > 1 and s == 0 for n, s in zip(t.shape, t.stride(), strict=True))
 
 
 def is_leaf(t: torch.Tensor) -> bool:
@@ -375,7 +388,7 @@ def is_leaf(t: torch.Tensor) -> bool:
 
 @line(14)
 def in_place(w: Writer) -> str | None:
-    x = w.pick(lambda t: not overlapping(t) and (not is_leaf(t) or w.chance(0.2)))
+    x = w.pick(lambda t: not overlapping(t) and not is_expanded(t) and (not is_leaf(t) or w.chance(0.2)))
     if x is None:
         return None
     t, y = w.known[x], w.other(x, inplace=True)
@@ -404,6 +417,8 @@ def assigned(w: Writer) -> str | None:
     value = w.other(x) if w.chance(0.6) else w.number(t)
     if value in w.known and w.known[value].untyped_storage()._cdata == t.untyped_storage()._cdata and w.chance(0.95):
         value += ".clone()"
+    elif value in w.known and not t.is_floating_point() and w.known[value].requires_grad:
+        value += ".detach()"  # integers that require grad, which is what torch makes of them
     return f"{x}[{index}] {w.one(('=', '=', '=', '+=', '*='))} {value}"
 
 
@@ -416,6 +431,8 @@ def added_by_index(w: Writer) -> str | None:
     d = w.rng.randrange(t.ndim)
     rows = [w.rng.randrange(t.shape[d]) for _ in range(2)]
     source = w.pick(lambda u: u.dtype == t.dtype and u.shape == t.shape) or x
+    if source != x and w.known[source].untyped_storage()._cdata == t.untyped_storage()._cdata:
+        source += ".clone()"
     return w.one((
         f"{x}.index_add_({d}, lib.tensor({rows}), {source}.index_select({d}, lib.tensor({rows})))",
         f"{x}.index_fill_({d}, lib.tensor({rows}), {w.number(t)})",
@@ -456,7 +473,9 @@ def data_set(w: Writer) -> str | None:
     if x is None:
         return None
     t = w.known[x]
-    y = w.pick(lambda u: u.dtype == t.dtype and (u.shape == t.shape or w.chance(0.1)))
+    # Another shape only without history and views: those of torch still expect the old one.
+    free = not t.requires_grad and not any(u is not None and u._base is t for u in w.known.values())
+    y = w.pick(lambda u: u.dtype == t.dtype and (u.shape == t.shape or (free and w.chance(0.1))))
     return f"{x}.data = {y}" if w.chance(0.8) else f"{x}.data = {y}.clone()"
 
 

@@ -10,6 +10,7 @@ from ..core.op import function
 from ..core.state import state
 from ..core.tensor import Tensor, node_of, wrap
 from ..engine import Walk
+from ..ops.creation import zeros_like
 from ..tape import bare
 
 
@@ -118,7 +119,7 @@ def grad(
         g = found.get(node_of(tensor))
         if g is None:
             if materialize_grads:
-                g = wrap(np.zeros(tensor.array.shape, tensor.array.dtype))
+                g = zeros_like(tensor)
                 if create_graph:
                     g.node = Leaf(g)
             elif not allow_unused:

@@ -92,7 +92,10 @@ def _unary_caller(op):
         z.array = out
         z.node = z.origin = z.edits = None
         z.row_major = row_major
-        node = input.node if input.origin is None else node_of(input)
+        if input.origin is None:
+            node = input.node
+        else:  # only where it is needed: of some views the history may not be asked for
+            node = node_of(input) if state.grad and out.dtype.kind not in "iub" else None
         if node is not None and state.grad and out.dtype.kind not in "iub":
             if keeps_output:
                 z.edits = Edits()
@@ -216,7 +219,7 @@ def _binary_caller(op):
                 return run(op, (input, other), params)
             if not other.row_major:
                 row_major = False
-            node_b = other.node if other.origin is None else node_of(other)
+            node_b = other.node if other.origin is None else None if compares or not state.grad else node_of(other)
         elif takes_number and (other.__class__ is float or other.__class__ is int):
             b = array(other, dtype)
         else:
@@ -237,7 +240,7 @@ def _binary_caller(op):
         z.row_major = row_major
         if compares:
             return z
-        node_a = input.node if input.origin is None else node_of(input)
+        node_a = input.node if input.origin is None else node_of(input) if state.grad else None
         if (node_a is not None or node_b is not None) and state.grad and out.dtype.kind not in "iub":
             (keep_a, keep_b), keep_z = op.keeps((node_a is not None, node_b is not None))
             if keep_z:
@@ -374,7 +377,8 @@ def finish(op, inputs, params, out, nodes=None):
     if op.kind == "view":
         return (views_of if out.__class__ is tuple else view_of)(inputs[0], op, params, out)
     if nodes is None:
-        nodes = tuple([node_of(x) if isinstance(x, Tensor) else None for x in inputs])
+        smooth = state.grad and (out.__class__ is tuple or out.dtype.kind not in "iub")
+        nodes = tuple([node_of(x) if smooth and isinstance(x, Tensor) else None for x in inputs])
     return _recorded(op, inputs, params, out, nodes, state.grad and nodes.count(None) < len(nodes))
 
 

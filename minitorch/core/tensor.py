@@ -19,7 +19,7 @@ import numpy as np
 from ..dtypes import from_numpy_dtype
 from ..shapes import Size
 from .lifted import Lifted
-from .node import Leaf, no_leaf, register_accumulate_hook, register_gradient_hook, retain_gradient
+from .node import Leaf, Node, no_leaf, register_accumulate_hook, register_gradient_hook, retain_gradient
 from .state import state, tick
 
 new = object.__new__
@@ -272,8 +272,11 @@ def _replay(tensor: Tensor, origin: Origin):
             view = op(view, **params)
     finally:
         state.grad = previous
-    set_node(tensor, view.node)
-    return view.node
+    node = view.node
+    if node is None:  # the root requires no grad any more; the view does, but its gradient goes nowhere
+        node = Node(origin.op.op, (None,), (), None, origin.params, tensor.array.shape, tensor.array.dtype)
+    set_node(tensor, node)
+    return node
 
 
 def set_node(tensor: Tensor, node) -> None:

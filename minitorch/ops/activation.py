@@ -10,6 +10,7 @@ from ..core.inplace import apply_in_place
 from ..core.op import ELEMENTWISE, FLOAT, PROMOTE, function, op
 from ..core.tensor import Tensor
 from ..dtypes import FLOATING
+from .arithmetic import zeros_as
 from .comparison import where
 from .only import only
 from .special import erf_array
@@ -30,7 +31,13 @@ def _check_floating(name: str, input: Tensor) -> None:
         raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
 
 
-@op(ELEMENTWISE, dtype=PROMOTE, numbers=(), composite=lambda grad, output: grad.masked_fill(output <= 0, 0))
+@op(
+    ELEMENTWISE,
+    dtype=PROMOTE,
+    numbers=(),
+    vjp=dict(grad=lambda g, output: relu_backward(g, output), output=lambda g: zeros_as(g)),
+    backward_name="ThresholdBackwardBackward0",
+)
 def relu_backward(grad, output):
     """x' = g where z > 0, else 0"""
     return np.where(output <= 0, grad.dtype.type(0), grad)

@@ -113,7 +113,7 @@ def mul(input, other):
     ELEMENTWISE,
     dtype=FLOAT,
     numbers=EITHER,
-    vjp=dict(input=lambda g, other: g / other, other=lambda g, other, z: -g * (z / other)),
+    vjp=dict(input=lambda g, other: g / other, other=lambda g, input, other: -g * ((input / other) / other)),
     backward_name="DivBackward0",
 )
 def true_div(input, other):

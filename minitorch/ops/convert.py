@@ -180,6 +180,10 @@ def copy_(input: Tensor, src, non_blocking: bool = False) -> Tensor:
     """Overwrite the tensor with `src`, broadcast and converted. RuntimeError when the shapes do not fit."""
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    if src.array.ndim > input.array.ndim:
+        raise RuntimeError(
+            f"output with shape {list(input.array.shape)} doesn't match the broadcast shape {list(src.array.shape)}"
+        )
     if state.grad and (node_of(input) is not None or node_of(src) is not None) or state.trace is not None:
         return apply_in_place("copy_", copied_over, input, (src,))
     check_overlap("copy_", input.array, (src,))

@@ -265,7 +265,8 @@ def sum_to_size(input: Tensor, *size) -> Tensor:
         return sum_all(input)
     if not dims:
         return input
-    return sum_dims(input, dim=dims, keepdim=True).reshape(size)
+    total = sum_dims(input, dim=dims, keepdim=True)
+    return total.reshape(size) if extra else total
 
 
 def split_dim(input: Tensor, dim: int) -> int:

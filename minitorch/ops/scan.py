@@ -25,7 +25,7 @@ def accumulate(ufunc, input: np.ndarray, dim: int, reverse: bool = False) -> np.
         return input.copy()
     if reverse:
         backwards = (*(slice(None),) * dim, slice(None, None, -1))
-        return accumulate(ufunc, input[backwards], dim)[backwards]
+        return np.asarray(accumulate(ufunc, input[backwards], dim)[backwards], order="C")
     if input.dtype == np.float32:
         return ufunc.accumulate(input, dim, np.float64).astype(np.float32)
     return ufunc.accumulate(input, dim)
