@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 from pathlib import Path
 
 import click
 from rich.console import Console
 
-from .choices import CHECKS, DTYPES, LAYOUTS
+from .choices import CHECKS, DTYPES, LAYOUTS, NARROW
 from .guard import NoTorch, cuda_missing, real_torch
 
 DIFFERS, NO_TORCH, SKIPPED = 1, 3, 4
@@ -95,6 +97,46 @@ def run_opinfo(
             write(path, results, settings)
     console.print(report.sentence(results), style="bold", markup=False)
     return 0 if all(r.good for r in results) else DIFFERS
+
+
+@main.command("accuracy")
+@click.option("--size", type=click.IntRange(42_000), default=1_000_000, show_default=True, help="Elements per case.")
+@click.option(
+    "--dtype", callback=listed(NARROW), default="float32", show_default=True, help="Comma-separated, or 'all'."
+)
+@click.option("--ops", metavar="TEXT", help="Only operations whose name contains this.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write everything to FILE.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where torch runs.")
+def accuracy(**options) -> None:
+    """Compare rounding errors where they are worst: millions of terms, awkward axes, bad scales, cancellation.
+
+    Ends with 0 when minitorch's error is nowhere more than twice torch's (and one ulp), with 1 otherwise.
+    """
+    sys.exit(run_hard_cases(**options))
+
+
+def run_hard_cases(*, size: int, dtype, ops: str | None, json_path: Path | None, device: str) -> int:
+    """The body of ``accuracy``; returns the exit code."""
+    console = Console()
+    try:
+        real_torch()
+        if device == "cuda":
+            reason = cuda_missing() or "these cases compare with torch on the CPU"
+            console.print(f"skipped: --device cuda: {reason}", style="yellow", markup=False)
+            return SKIPPED
+        from . import hard_cases  # loads torch
+    except NoTorch as error:
+        console.print(str(error), style="bold red", markup=False)
+        return NO_TORCH
+    found = []
+    with console.status("accuracy", spinner="line") as status:
+        for case in hard_cases.run(size, dtype, ops):
+            found.append(case)
+            status.update(f"{len(found)}  {case}")
+    hard_cases.report(console, found, size)
+    if json_path:
+        json_path.write_text(json.dumps([dataclasses.asdict(case) for case in found], indent=1))
+    return 0 if found and all(case.good for case in found) else DIFFERS
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ import torch
 from . import calls, ulps
 from .bridge import tensors_in
 from .calls import Call
+from .choices import NARROW
 from .harness import Difference, dtype_name, to_array
 from .sample import Sample
 
 FEW_ULPS = 4.0
-NARROW = ("float32", "float16", "bfloat16")
 
 
 def of_one_number(info: Any) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import types
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import torch
 
@@ -50,8 +49,8 @@ def representable(tensor: torch.Tensor) -> bool:
 
 
 def numpy_dtype(dtype: torch.dtype) -> np.dtype:
-    """The NumPy dtype that stores a torch dtype; bfloat16 is that of ``ml_dtypes``."""
-    return np.dtype(ml_dtypes.bfloat16 if dtype == torch.bfloat16 else dtype_name(dtype))
+    """The NumPy dtype that stores a torch dtype; bfloat16 is that of ``ml_dtypes``, which minitorch loads when asked."""
+    return minitorch.bfloat16.numpy if dtype == torch.bfloat16 else np.dtype(dtype_name(dtype))
 
 
 def same_name(value: Any) -> Any:

@@ -17,11 +17,12 @@ from .reduce import add_reduce, count, mean_dims, numpy_arguments, reduced_dims,
 
 
 def _variance(input, dim, correction, keepdim):
+    """In float64, also for a narrower input: the square of a large or small number may not fit its type."""
     n = count(input.shape, dim)
     wide = input.astype(np.float64)
     wide -= add_reduce(wide, dim, True) / np.float64(n)
     wide *= wide
-    return (add_reduce(wide, dim, keepdim) / np.float64(max(n - correction, 0))).astype(input.dtype)
+    return add_reduce(wide, dim, keepdim) / np.float64(max(n - correction, 0))
 
 
 def _var_gradient(g, input, dim, correction, keepdim):
@@ -41,13 +42,13 @@ def _std_gradient(g, input, z, dim, correction, keepdim):
 @op(GENERAL, dtype=SAME, vjp=dict(input=_var_gradient), backward_name="VarBackward0")
 def var_dims(input, *, dim, correction, keepdim):
     """z = sum((input - mean)^2) / (n - correction), over the n elements along `dim`"""
-    return _variance(input, dim, correction, keepdim)
+    return _variance(input, dim, correction, keepdim).astype(input.dtype)
 
 
 @op(GENERAL, dtype=SAME, vjp=dict(input=_std_gradient), backward_name="StdBackward0")
 def std_dims(input, *, dim, correction, keepdim):
     """z = sqrt(var); its gradient where z = 0 is 0"""
-    return np.sqrt(_variance(input, dim, correction, keepdim))
+    return np.sqrt(_variance(input, dim, correction, keepdim)).astype(input.dtype)
 
 
 def _arguments(name: str, input: Tensor, dim, unbiased, keepdim, correction, numpy_names) -> dict:

@@ -121,16 +121,27 @@ def _prod_all_gradient(g, input, z):
     return g * product_of_others(input.reshape(-1), 0).reshape(input.array.shape)
 
 
+def multiply_reduce(array: np.ndarray, axis: int | None, keepdims: bool = False) -> np.ndarray:
+    """np.multiply.reduce; float32 is multiplied in float64.
+
+    In float32 the roundings of factors near 1 need not cancel: they can all go one way, and the error grows with the
+    number of factors.
+    """
+    if array.dtype != np.float32 or array.size <= 32:
+        return np.multiply.reduce(array, axis, None, None, keepdims)
+    return np.multiply.reduce(array, axis, np.float64, None, keepdims).astype(np.float32)
+
+
 @op(GENERAL, dtype=SUM, vjp=dict(input=_prod_all_gradient), backward_name="ProdBackward0")
 def prod_all(input):
     """z = the product of all elements"""
-    return np.multiply.reduce(input, None)
+    return multiply_reduce(input, None)
 
 
 @op(GENERAL, dtype=SUM, vjp=dict(input=_prod_gradient), backward_name="ProdBackward1")
 def prod_dim(input, *, dim, keepdim):
     """z = the product of the elements along `dim`"""
-    return np.multiply.reduce(input, dim if input.ndim else (), None, None, keepdim)
+    return multiply_reduce(input, dim if input.ndim else None, keepdim)
 
 
 @function(torch="prod")

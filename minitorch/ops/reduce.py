@@ -44,6 +44,8 @@ def numpy_arguments(name: str, given: dict, dim, keepdim: bool) -> tuple:
 
 SMALL = 512
 BLOCK = 16
+ROW = 1024
+LONG = 32 * ROW
 
 
 def add_reduce(input: np.ndarray, axis: tuple[int, ...] | None, keepdims: bool = False) -> np.ndarray:
@@ -55,6 +57,8 @@ def add_reduce(input: np.ndarray, axis: tuple[int, ...] | None, keepdims: bool =
     if input.size <= SMALL or input.dtype.kind != "f":
         return np.add.reduce(input, axis, None, None, keepdims)
     if axis is None:
+        if input.flags.c_contiguous and not keepdims:
+            return _add_contiguous(input.reshape(-1), 0)
         axis = tuple(range(input.ndim))
     array, reduced = _merged(input, axis)
     inner_first = sorted((d for d, r in enumerate(reduced) if r), key=lambda d: abs(array.strides[d]))
@@ -88,11 +92,26 @@ def _add_along(array: np.ndarray, axis: int) -> np.ndarray:
         for k in range(1, n):
             total += array[(*lead, k)]
         return total
-    if n <= BLOCK or step == array.itemsize:
+    if step == array.itemsize:
+        return _add_contiguous(array, axis)
+    if n <= BLOCK:
         return np.add.reduce(array, axis)
     if step < 16 * array.itemsize:  # rows too short for NumPy to be quick along them
         return np.add.reduce(np.ascontiguousarray(np.moveaxis(array, axis, -1)), -1)
     return _cascade(array, axis)
+
+
+def _add_contiguous(array: np.ndarray, axis: int) -> np.ndarray:
+    """Along the axis that is contiguous in memory: rows by NumPy, in pairs; float32 rows are added in float64."""
+    n = array.shape[axis]
+    if n <= LONG or array.dtype != np.float32:
+        return np.add.reduce(array, axis)
+    if axis != array.ndim - 1:
+        array = np.moveaxis(array, axis, -1)
+    whole = n - n % ROW
+    rows = array[..., :whole].reshape(*array.shape[:-1], whole // ROW, ROW)
+    total = np.add.reduce(np.add.reduce(rows, -1), -1, dtype=np.float64)
+    return (total + np.add.reduce(array[..., whole:], -1)).astype(np.float32)
 
 
 def _cascade(array: np.ndarray, axis: int) -> np.ndarray:
@@ -137,9 +156,7 @@ def spread(input, *, size, dim, keepdim):
 )
 def sum_all(input):
     """z = the sum of all elements."""
-    if input.size <= SMALL or input.flags.c_contiguous:
-        return np.add.reduce(input, None)
-    return add_reduce(input, None)
+    return np.add.reduce(input, None) if input.size <= SMALL else add_reduce(input, None)
 
 
 @op(
@@ -195,7 +212,7 @@ def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None, **nump
 )
 def mean_all(input):
     """z = the sum of all elements / their number"""
-    if input.size <= SMALL or input.flags.c_contiguous:
+    if input.size <= SMALL:
         return np.true_divide(np.add.reduce(input, None), input.size, dtype=input.dtype)
     return np.true_divide(add_reduce(input, None), input.size, dtype=input.dtype)
 
