@@ -128,8 +128,8 @@ def multiply_reduce(array: np.ndarray, axis: int | None, keepdims: bool = False)
     number of factors.
     """
     if array.dtype != np.float32 or array.size <= 32:
-        return np.multiply.reduce(array, axis, None, None, keepdims)
-    return np.multiply.reduce(array, axis, np.float64, None, keepdims).astype(np.float32)
+        return np.multiply.reduce(array, axis, keepdims=keepdims)
+    return np.multiply.reduce(array, axis, np.float64, keepdims=keepdims).astype(np.float32)
 
 
 @op(GENERAL, dtype=SUM, vjp=dict(input=_prod_all_gradient), backward_name="ProdBackward0")
