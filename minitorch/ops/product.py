@@ -6,6 +6,8 @@ is put together from products alone, so that second and higher derivatives are r
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..core.lifted import numbers
@@ -121,7 +123,7 @@ def _prod_all_gradient(g, input, z):
     return g * product_of_others(input.reshape(-1), 0).reshape(input.array.shape)
 
 
-def multiply_reduce(array: np.ndarray, axis: int | None, keepdims: bool = False) -> np.ndarray:
+def multiply_reduce(array: np.ndarray, axis: int | None, keepdims: Any = False) -> np.ndarray:
     """np.multiply.reduce; float32 is multiplied in float64.
 
     In float32 the roundings of factors near 1 need not cancel: they can all go one way, and the error grows with the
