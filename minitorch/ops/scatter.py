@@ -389,6 +389,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False):
 
 
 @function(torch="argwhere")
+@per_example
 def argwhere(input: Tensor) -> Tensor:
     """The indices of the elements that are not zero, (count, ndim)."""
     return nonzero(input)

@@ -143,6 +143,7 @@ def count_values(input, weights=None, *, minlength):
 
 
 @function(torch="bincount")
+@per_example
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each value 0, 1, 2, ... comes in a 1-dim tensor of integers; weights: the sum of its weights."""
     array = input.array
