@@ -203,6 +203,7 @@ nth = functools.cache(Nth)
 def _binary_caller(op):
     compares = op.dtype is COMPARE
     takes_number = op.inputs[1] in op.numbers
+    elementwise = op.kind == "elementwise"
 
     def call(input, other, **params):
         if state.trace is not None or not isinstance(input, Tensor):
@@ -233,7 +234,10 @@ def _binary_caller(op):
                 return finish(op, (input, other), params, out)
             out = np.asarray(out)
         if not row_major:
-            out, row_major = in_order(op, out, (input, other))
+            if elementwise or not out.flags.c_contiguous:
+                out, row_major = in_order(op, out, (input, other))
+            else:
+                row_major = True  # only elementwise results take the order of their inputs
         z = new(Tensor)
         z.array = out
         z.node = z.origin = z.edits = None
