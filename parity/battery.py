@@ -91,7 +91,7 @@ class Battery:
             yield from self.forward(variant, arguments)
 
     def truth(self, arguments: tuple) -> Truth:
-        return Truth(Sample(SimpleNamespace(), arguments, self.keywords, lambda output: output), self.reference)
+        return Truth(Sample(SimpleNamespace(name=""), arguments, self.keywords, lambda output: output), self.reference)
 
     def differs(self, ours: Any, theirs: Any, truth: Truth, exact: Callable, every: list) -> Difference | None:
         """A difference beyond the tolerance that is no rounding of a narrow dtype either."""

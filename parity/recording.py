@@ -101,6 +101,7 @@ PROGRAMS: tuple[Callable[[Tensor], Any], ...] = (
     lambda x: minitorch.add(x, x * x, alpha=0.3),
     lambda x: minitorch.nn.functional.gelu(x, approximate="tanh"),
     lambda x: minitorch.nn.functional.batch_norm(x, x[0].detach(), x[1].detach(), x[2], x[1]),
+    lambda x: minitorch.nn.functional.scaled_dot_product_attention(x, x * x, x),
     lambda x: x.prod(1),
     lambda x: minitorch.geqrf(x.detach()),
     lambda x: minitorch.cdist(x, 2 * x[:2], compute_mode="use_mm_for_euclid_dist"),

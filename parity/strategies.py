@@ -61,6 +61,7 @@ def has_slope(op: Op) -> bool:
 
 # Their rules, as torch's, are right only where
 CONSTRAINED = frozenset({
+    "relu_backward",  # the output is off its step at 0, where half of it is
     "ctc_loss_alpha",  # the input sums to one and goes on doing so
     "cholesky_lower", "symmetric_eigen", "symmetric_eigenvalues", "symmetric_pseudoinverse",  # it stays symmetric
     "gamma_drawn", "dirichlet_drawn",  # the probability of the number drawn stays (tests/test_rejection.py)

@@ -244,6 +244,7 @@ def _by_rule(op, rules, inputs, tangents, params, output) -> Tensor:
                 f"the derivative of '{op.name}' with respect to '{op.input_name(i)}' is not implemented"
             )
         known = {
+            **op.defaults,
             **params,
             **dict(zip(op.inputs, inputs, strict=False)),
             "z": output,

@@ -91,6 +91,7 @@ class Op:
         names, last = code.co_varnames, code.co_argcount + code.co_kwonlyargcount
         self.inputs = list(names[: code.co_argcount])
         self.params = list(names[code.co_argcount : last])
+        self.defaults = self.reference.__kwdefaults__ or {}  # of the parameters that may be left out
         self.variadic = names[last] if code.co_flags & inspect.CO_VARARGS else None
         known = {*self.inputs, self.variadic}
         for table in (self.rules, self.jvp):
@@ -107,7 +108,7 @@ class Op:
             elif parameter == self.variadic:
                 wants.append(_fetch_variadic(len(self.inputs)))
             elif parameter in self.params:
-                wants.append(_fetch_param(parameter))
+                wants.append(_fetch_param(parameter, self.defaults.get(parameter)))
             elif parameter in _FETCH:
                 wants.append(_FETCH[parameter])
             else:
@@ -173,9 +174,9 @@ def _fetch_variadic(first: int):
     return fetch
 
 
-def _fetch_param(name: str):
+def _fetch_param(name: str, default):
     def fetch(node, i):
-        return node.params[name]
+        return node.params.get(name, default)
 
     return fetch
 

@@ -107,6 +107,7 @@ def NUMBERS(op, inputs):
 
 def FLOATING_ONLY(op, inputs):
     """As PROMOTE, but not for integers and bools: NotImplementedError."""
+    _check_operands(op, inputs)
     common = result_dtype(inputs)
     if common.category != FLOATING:
         raise NotImplementedError(f"{op.name}(): not implemented for {common}")

@@ -62,7 +62,7 @@ def cov(
     else:
         weights = weights.reshape(-1)
         total = sum(weights)
-        if observations and not total.array:
+        if observations and not total:
             raise RuntimeError("cov(): weights sum to zero, can't be normalized")
         mean = sum(rows * weights, 1, True) / total
     if not observations:
