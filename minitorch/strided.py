@@ -91,6 +91,17 @@ def copied_in_order(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return array.transpose(order).astype(dtype, "C").transpose(places)
 
 
+def lies_channels_last(array: np.ndarray) -> bool:
+    """Whether images or volumes (N, C, ..., W) lie in memory as (N, ..., W, C), by torch's test of their strides."""
+    least = 0
+    for d in (1, *range(array.ndim - 1, 1, -1), 0):
+        size, step = array.shape[d], array.strides[d]
+        if size == 0 or step < least or (d == 1 and step == 0) or (d == 0 and least == array.strides[1]):
+            return False
+        least = step * size if size > 1 else step
+    return True
+
+
 @functools.lru_cache(1024)
 def memory_order(
     shape: tuple[int, ...], *inputs: tuple[tuple[int, ...], tuple[int, ...]]

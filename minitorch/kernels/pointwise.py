@@ -41,7 +41,7 @@ def relu(kind, x):
     return kind(0) if x < kind(0) else x  # NaN and -0 stay
 
 
-def relu_backward(kind, g, z):
+def relu_backward(kind, z, g):
     return kind(0) if z <= kind(0) else g
 
 

@@ -35,11 +35,11 @@ def _check_floating(name: str, input: Tensor) -> None:
     ELEMENTWISE,
     dtype=PROMOTE,
     numbers=(),
-    vjp=dict(grad=lambda g, output: relu_backward(g, output), output=lambda g: zeros_as(g)),
+    vjp=dict(output=lambda g: zeros_as(g), grad=lambda g, output: relu_backward(output, g)),
     backward_name="ThresholdBackwardBackward0",
 )
-def relu_backward(grad, output):
-    """x' = g where z > 0, else 0"""
+def relu_backward(output, grad):
+    """x' = g where z > 0, else 0. The output first, as in torch: its memory order goes before that of the gradient."""
     return np.where(output <= 0, grad.dtype.type(0), grad)
 
 
@@ -50,7 +50,7 @@ def _not_bool(op_, inputs):
     return arrays, result
 
 
-@op(ELEMENTWISE, torch="relu", dtype=_not_bool, vjp=dict(input=lambda g, z: relu_backward(g, z)))
+@op(ELEMENTWISE, torch="relu", dtype=_not_bool, vjp=dict(input=lambda g, z: relu_backward(z, g)))
 def relu(input):
     """z = max(input, 0); the gradient at 0 is 0"""
     return np.maximum(_ZERO.get(input.dtype, 0), input)  # in this order -0 stays -0

@@ -12,6 +12,7 @@ from ..core.op import KEEP, LINEAR, function, op
 from ..core.promote import result_dtype
 from ..core.tensor import Tensor
 from ..shapes import normalize_dim
+from ..strided import lies_channels_last
 from .convert import to_dtype
 from .part import ALL, select_view, slice_view
 from .shape import atleast_1d, atleast_2d, atleast_3d, reshape
@@ -25,7 +26,17 @@ def _own_part(g, i, dim, sizes):
 @op(LINEAR, dtype=KEEP, vjp=dict(tensors=_own_part), backward_name="CatBackward0")
 def concatenate(*tensors, dim, sizes):
     """The tensors one after the other along dimension `dim`, where they have `sizes`; their other sizes are equal."""
-    return np.asarray(np.concatenate(tensors, dim), order="C")
+    return _end_to_end(tensors, dim)
+
+
+def _end_to_end(arrays, dim):
+    """Row by row, or with the channels last where all of them lie so."""
+    if arrays[0].ndim not in (4, 5) or not all([lies_channels_last(a) for a in arrays]):
+        return np.asarray(np.concatenate(arrays, dim), order="C")
+    shape = list(arrays[0].shape)
+    shape[dim] = sum([a.shape[dim] for a in arrays])
+    rows = np.empty((shape[0], *shape[2:], shape[1]), arrays[0].dtype)
+    return np.concatenate(arrays, dim, out=np.moveaxis(rows, -1, 1))
 
 
 def _tensor_list(name: str, tensors) -> list[Tensor]:
@@ -118,6 +129,10 @@ def _sizes_differ(tensors, dim: int) -> RuntimeError:
 )
 def stacked(*tensors, dim):
     """The tensors, all of one shape, side by side along a new dimension."""
+    ndim = tensors[0].ndim
+    if 3 <= ndim <= 5:  # as torch: a cat, of which a dimension is split; or, at the end, of tensors with one more
+        joined = _end_to_end(tensors, dim) if dim < ndim else _end_to_end([t[..., None] for t in tensors], dim)
+        return joined.reshape(tensors[0].shape[:dim] + (len(tensors),) + tensors[0].shape[dim:])
     out = np.empty(tensors[0].shape[:dim] + (len(tensors),) + tensors[0].shape[dim:], tensors[0].dtype)
     for i, tensor in enumerate(tensors):
         out[(ALL,) * dim + (i,)] = tensor
