@@ -59,7 +59,7 @@ greater_equal gt hardshrink heaviside histc hstack hypot igamma igammac index_ad
 inner inverse isin isneginf isposinf kron kthvalue ldexp le lerp less less_equal lgamma log log10 log1p log2
 log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not logical_or logical_xor logit logsumexp lt
 lu lu_solve lu_unpack masked_select matmul matrix_power max maximum mean min minimum mm mode msort mul multiply mv
-nan_to_num nanmean nanquantile nansum ne neg negative nonzero norm not_equal outer pow prod qr quantile rad2deg
+nan_to_num nanmean nanquantile nansum ne neg negative norm not_equal outer pow prod qr quantile rad2deg
 reciprocal remainder renorm round row_stack rsqrt scatter scatter_add scatter_reduce searchsorted sgn sigmoid sign
 signbit sin sinc sinh slice_scatter slogdet softmax sort sqrt square stack std std_mean sub subtract sum svd take
 take_along_dim tan tanh tensordot topk triangular_solve tril triu true_divide trunc var var_mean vdot vstack where
@@ -84,7 +84,7 @@ abs absolute addbmm addmm addmv all amax amin aminmax any argmax argmin baddbmm 
 chain_matmul cross cummax cummin cumprod cumsum diag dot floor frac gather hardshrink heaviside histc index_add
 index_copy index_reduce index_select inverse isin isneginf isposinf kthvalue log_softmax logcumsumexp lu_solve
 lu_unpack masked_select matmul matrix_power max median min mm mode msort mv nan_to_num nanquantile neg negative
-nonzero norm qr quantile renorm round scatter scatter_add scatter_reduce searchsorted sgn sign signbit slice_scatter
+norm qr quantile renorm round scatter scatter_add scatter_reduce searchsorted sgn sign signbit slice_scatter
 slogdet softmax sort svd take take_along_dim tensordot topk triangular_solve tril triu trunc vdot where
 linalg.cholesky linalg.cholesky_ex linalg.cross linalg.det linalg.eigh linalg.eigvalsh linalg.inv linalg.inv_ex
 linalg.lu linalg.lu_factor linalg.lu_factor_ex linalg.lu_solve linalg.matmul linalg.matrix_norm linalg.matrix_power

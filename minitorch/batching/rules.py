@@ -134,7 +134,7 @@ def drawn(batch: Batch):
     return batch.call(*inputs, values=values if values.shape == shape else np.broadcast_to(values, shape))
 
 
-@batches("masked_fill")
+@batches("masked")
 def filled_where(batch: Batch):
     """A number of each example is not the one number that `masked_fill` takes."""
     if not batch.mapped[2]:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..core.inplace import write_view
+from ..core.inplace import write_out, write_view
 from ..core.levels import per_example
 from ..core.lifted import numbers
 from ..core.op import GENERAL, KEEP, LINEAR, function, op
@@ -379,8 +379,15 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 
 @function(torch="nonzero")
-def nonzero(input: Tensor, *, as_tuple: bool = False):
-    """The indices of the elements that are not zero: (count, ndim), or a tuple of one vector per dimension."""
+def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False):
+    """The indices of the elements that are not zero: (count, ndim), or a tuple of one vector per dimension.
+
+    out: a tensor for the first form; TypeError with the second.
+    """
+    if out is not None:
+        if as_tuple or not isinstance(out, Tensor):
+            raise TypeError("nonzero(): argument 'out' must be Tensor, and goes with as_tuple=False")
+        return write_out("nonzero", out, nonzero(input), one_type=True)
     array = input.array
     if as_tuple:
         return tuple([wrap(found.astype(np.int64, copy=False)) for found in np.atleast_1d(array).nonzero()])
