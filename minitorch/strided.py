@@ -102,6 +102,13 @@ def lies_channels_last(array: np.ndarray) -> bool:
     return True
 
 
+def empty_as_suggested(shape: Sequence[int], arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """A new array of the arrays' type and rank: channels last where all of them lie so, else row by row."""
+    if len(shape) not in (4, 5) or not all([lies_channels_last(a) for a in arrays]):
+        return np.empty(shape, arrays[0].dtype)
+    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), arrays[0].dtype), -1, 1)
+
+
 @functools.lru_cache(1024)
 def memory_order(
     shape: tuple[int, ...], *inputs: tuple[tuple[int, ...], tuple[int, ...]]

@@ -107,8 +107,6 @@ KERNELS: dict[str, Kernel] = {
     "log_softmax_backward": Kernel("softmax", 64),
 }
 
-PAIRS = ("matmul", "mm")  # take two arrays and nothing else
-
 IMPLEMENTATIONS: dict[str, Callable] = {}  # filled by @accelerates as modules are imported
 
 
@@ -151,8 +149,17 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
             return reference(first, *others, **params)
         return fast(first, *others, **params) if fast is not None else load()(first, *others, **params)
 
+    # `chosen` again for one array, and for arrays without parameters: small ones feel every step.
+
+    def of_one(first, **params):
+        if fast is None or first.size < least or (first.dtype is not FLOAT32 and first.dtype is not FLOAT64):
+            return chosen(first, **params)
+        return fast(first, **params)
+
+    def one(first):
+        return reference(first) if first.size < least else chosen(first)
+
     def pair(first, second):
-        """`chosen` for two arrays and no parameters: small products of matrices feel every step."""
         return reference(first, second) if first.size < least else chosen(first, second)
 
     def load() -> Callable:
@@ -166,7 +173,11 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
             fast = reference
         return fast
 
-    return pair if least and name in PAIRS else chosen
+    op = REGISTRY[name]
+    plain = least and op.variadic is None and not op.params and not reference.__defaults__
+    if plain:
+        return {1: one, 2: pair}.get(len(op.inputs), chosen)
+    return of_one if len(op.inputs) == 1 and op.variadic is None and worth is None else chosen
 
 
 # Random draws (`minitorch/draws.py`, `minitorch/rejection.py`). Their kernels give the same bits, so here what ran before may decide: once a draw

@@ -12,7 +12,7 @@ from ..core.op import KEEP, LINEAR, function, op
 from ..core.promote import result_dtype
 from ..core.tensor import Tensor
 from ..shapes import normalize_dim
-from ..strided import lies_channels_last
+from ..strided import empty_as_suggested
 from .convert import to_dtype
 from .part import ALL, select_view, slice_view
 from .shape import atleast_1d, atleast_2d, atleast_3d, reshape
@@ -26,17 +26,17 @@ def _own_part(g, i, dim, sizes):
 @op(LINEAR, dtype=KEEP, vjp=dict(tensors=_own_part), backward_name="CatBackward0")
 def concatenate(*tensors, dim, sizes):
     """The tensors one after the other along dimension `dim`, where they have `sizes`; their other sizes are equal."""
-    return _end_to_end(tensors, dim)
+    if tensors[0].ndim > 3:
+        return _end_to_end(tensors, dim)
+    out = np.concatenate(tensors, dim)
+    return out if out.flags.c_contiguous else np.ascontiguousarray(out)
 
 
 def _end_to_end(arrays, dim):
     """Row by row, or with the channels last where all of them lie so."""
-    if arrays[0].ndim not in (4, 5) or not all([lies_channels_last(a) for a in arrays]):
-        return np.asarray(np.concatenate(arrays, dim), order="C")
     shape = list(arrays[0].shape)
     shape[dim] = sum([a.shape[dim] for a in arrays])
-    rows = np.empty((shape[0], *shape[2:], shape[1]), arrays[0].dtype)
-    return np.concatenate(arrays, dim, out=np.moveaxis(rows, -1, 1))
+    return np.concatenate(arrays, dim, out=empty_as_suggested(shape, arrays))
 
 
 def _tensor_list(name: str, tensors) -> list[Tensor]:
@@ -66,29 +66,32 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     """
     if out is not None:
         return write_out("cat", out, cat(tensors, dim), refusal=TypeError)
-    if tensors.__class__ not in (list, tuple) or not _alike(tensors):
+    sizes = _sizes(tensors, dim) if tensors.__class__ is list or tensors.__class__ is tuple else None
+    if sizes is None:
         tensors, dim = _made_alike(tensors, dim)
-    if dim.__class__ is not int or not 0 <= dim < tensors[0].array.ndim:
         dim = normalize_dim(dim, tensors[0].array.ndim)
-    sizes = [t.array.shape[dim] for t in tensors]
+        sizes = [t.array.shape[dim] for t in tensors]
     try:
         return concatenate(*tensors, dim=dim, sizes=sizes)
     except ValueError:
         raise _sizes_differ(tensors, dim) from None
 
 
-def _alike(tensors) -> bool:
-    """Whether these are tensors of one type and one number of dimensions, not 0: the usual case of cat."""
-    dtype, ndim = None, 0
+def _sizes(tensors, dim):
+    """The sizes along `dim` in the usual case: tensors of one type and rank, and `dim` counted from 0; else None."""
+    sizes: list = []
     for t in tensors:
         if not isinstance(t, Tensor):
-            return False
+            return None
         array = t.array
-        if dtype is None:
+        if not sizes:
             dtype, ndim = array.dtype, array.ndim
+            if dim.__class__ is not int or not 0 <= dim < ndim:
+                return None
         elif array.dtype is not dtype or array.ndim != ndim:
-            return False
-    return ndim > 0
+            return None
+        sizes.append(array.shape[dim])
+    return sizes or None
 
 
 def _made_alike(tensors, dim):

@@ -7,6 +7,7 @@ import numpy as np
 from ..core.op import GENERAL, KEEP, function, op
 from ..core.tensor import Tensor
 from ..shapes import as_int
+from ..strided import empty_as_suggested
 from .resample import resample
 
 
@@ -20,7 +21,8 @@ from .resample import resample
 def pad_sides(input, *, before, after, value):
     """`input` with `before` and `after` elements of `value` added in every dimension; negative amounts take away."""
     shape = [n + b + a for n, b, a in zip(input.shape, before, after, strict=True)]
-    out = np.full(shape, value, input.dtype)
+    out = empty_as_suggested(shape, [input])
+    out[...] = value
     inside = [slice(max(b, 0), m - max(a, 0)) for m, b, a in zip(shape, before, after, strict=True)]
     kept = [slice(max(-b, 0), n - max(-a, 0)) for n, b, a in zip(input.shape, before, after, strict=True)]
     out[tuple(inside)] = input[tuple(kept)]
