@@ -194,7 +194,15 @@ class Tests:
 
 
 def _cost(test: str) -> tuple:
-    order = ("test_parity.py", "test_ops", "test_promotion", "test_creation", "test_random", "test_views", "test_properties")
+    order = (
+        "test_parity.py",
+        "test_ops",
+        "test_promotion",
+        "test_creation",
+        "test_random",
+        "test_views",
+        "test_properties",
+    )
     return next((i for i, part in enumerate(order) if part in test), len(order)), test
 
 
@@ -273,7 +281,9 @@ def verdicts(mutants: list[Mutant], tests: Tests, jobs: int) -> Iterator[tuple[M
 @click.option("--kind", default="rule,dtype,boundary", show_default=True, help="Kinds of mutants.")
 @click.option("--every", default=1, show_default=True, help="Take one mutant in so many.")
 @click.option("--jobs", default=1, show_default=True, help="Mutants at a time.")
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the verdicts to FILE.")
+@click.option(
+    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the verdicts to FILE."
+)
 def main(remap: bool, only: str, kind: str, every: int, jobs: int, json_path: Path | None) -> None:
     """Break minitorch in many places, one at a time, and count how often a test turns red."""
     if remap:
@@ -284,8 +294,12 @@ def main(remap: bool, only: str, kind: str, every: int, jobs: int, json_path: Pa
     mutants = [m for path in sorted(OPS.glob("*.py")) if only in path.name for m in mutants_of(path) if m.kind in kinds]
     mutants = mutants[::every]
     import_all()
+    tests = Tests()
+    check_control(tests, jobs)
     found = []
-    for mutant, verdict in track(verdicts(mutants, Tests(), jobs), "mutants", total=len(mutants), console=Console(stderr=True)):
+    for mutant, verdict in track(
+        verdicts(mutants, tests, jobs), "mutants", total=len(mutants), console=Console(stderr=True)
+    ):
         found.append((mutant, verdict))
         if verdict != "caught":
             print(f"{verdict}: {mutant}", flush=True)
@@ -295,6 +309,17 @@ def main(remap: bool, only: str, kind: str, every: int, jobs: int, json_path: Pa
         json_path.write_text(json.dumps(rows, indent=1) + "\n")
     caught = sum(verdict == "caught" for _, verdict in found)
     sys.exit(caught < 0.95 * len(found))
+
+
+def check_control(tests: Tests, jobs: int) -> None:
+    """An unchanged module must survive: else every mutant would count as caught."""
+    for path in sorted(OPS.glob("*.py")):
+        mutant = next(mutants_of(path), None)
+        if mutant is not None and tests.of(mutant):
+            unchanged = Mutant(path.name, mutant.line, "none", "nothing", ast.parse(path.read_text()), mutant.lines)
+            if [verdict for _, verdict in verdicts([unchanged], tests, jobs)] != ["survived"]:
+                raise click.ClickException(f"{path.name} without any change: a test fails")
+            return
 
 
 def import_all() -> None:
