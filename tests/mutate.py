@@ -224,6 +224,9 @@ class Mutated(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader
         return compile(self.mutant.tree, self.path, "exec")
 
 
+OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "--no-cov", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+
+
 def judge(mutant: Mutant, tests: list[str]) -> str:
     """In the child: "caught" or "survived"."""
     sys.meta_path.insert(0, Mutated(mutant))
@@ -231,7 +234,7 @@ def judge(mutant: Mutant, tests: list[str]) -> str:
 
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
-            code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--no-cov", *tests])
+            code = pytest.main([*OPTIONS, *tests])
         except BaseException:  # it cannot even be imported
             return "caught"
     return "survived" if code in (0, 5) else "caught"
