@@ -175,8 +175,10 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
 
     op = REGISTRY[name]
     plain = least and op.variadic is None and not op.params and not reference.__defaults__
-    if plain:
-        return {1: one, 2: pair}.get(len(op.inputs), chosen)
+    if plain and len(op.inputs) == 1:
+        return one
+    if plain and len(op.inputs) == 2:
+        return pair
     return of_one if len(op.inputs) == 1 and op.variadic is None and worth is None else chosen
 
 
