@@ -102,11 +102,19 @@ def lies_channels_last(array: np.ndarray) -> bool:
     return True
 
 
+def empty_in_order(shape: Sequence[int], order: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """An uninitialised dense array whose dimensions lie in memory in this order, the outermost first."""
+    inverse = [0] * len(order)
+    for position, d in enumerate(order):
+        inverse[d] = position
+    return np.empty([shape[d] for d in order], dtype).transpose(inverse)
+
+
 def empty_as_suggested(shape: Sequence[int], arrays: Sequence[np.ndarray]) -> np.ndarray:
     """A new array of the arrays' type and rank: channels last where all of them lie so, else row by row."""
     if len(shape) not in (4, 5) or not all([lies_channels_last(a) for a in arrays]):
         return np.empty(shape, arrays[0].dtype)
-    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), arrays[0].dtype), -1, 1)
+    return empty_in_order(shape, (0, *range(2, len(shape)), 1), arrays[0].dtype)
 
 
 @functools.lru_cache(1024)

@@ -13,7 +13,7 @@ from ..dtypes import as_numpy_dtype, from_numpy_dtype, get_default_dtype
 from ..dtypes import dtype as DType
 from ..rounding import as_type
 from ..shapes import as_int
-from ..strided import memory_order
+from ..strided import empty_in_order, memory_order
 
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
 
@@ -131,14 +131,6 @@ def cast_values(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 # Layouts.
 
 CHANNELS_LAST = {"channels_last": (0, 2, 3, 1), "channels_last_3d": (0, 2, 3, 4, 1)}
-
-
-def empty_in_order(shape: Sequence[int], order: Sequence[int], dtype: np.dtype) -> np.ndarray:
-    """An uninitialised dense array whose dimensions lie in memory in this order, the outermost first."""
-    inverse = [0] * len(order)
-    for position, d in enumerate(order):
-        inverse[d] = position
-    return np.empty([shape[d] for d in order], dtype).transpose(inverse)
 
 
 def empty_like_array(array: np.ndarray, dtype: np.dtype, memory_format=None) -> np.ndarray:
