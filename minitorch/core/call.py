@@ -81,7 +81,7 @@ def _unary_caller(op):
             if out.__class__ is not ndarray:
                 if out.__class__ is tuple:
                     return finish(op, (input,), params, out)
-                out = np.asarray(out)
+                out = array(out)  # a number; np.asarray takes three times as long
         else:
             return run(op, (input,), params)
         if moves:
@@ -232,7 +232,7 @@ def _binary_caller(op):
         if out.__class__ is not ndarray:
             if out.__class__ is tuple:
                 return finish(op, (input, other), params, out)
-            out = np.asarray(out)
+            out = array(out)
         if not row_major:
             if elementwise or not out.flags.c_contiguous:
                 out, row_major = in_order(op, out, (input, other))
@@ -265,16 +265,21 @@ def _joining_caller(op):
     def call(*tensors, **params):
         if state.trace is not None:
             return state.trace(op, tensors, params)
-        arrays, plain = [], True
+        grad = state.grad
+        arrays, nodes, recorded = [], [], False
         for x in tensors:
             arrays.append(x.array)
-            if x.node is not None or x.origin is not None:
-                plain = False
-        z = wrap(op.kernel(*arrays, **params))
-        if not plain and state.grad and z.array.dtype.kind not in "iub":
-            nodes = tuple([node_of(x) for x in tensors])
-            if any([node is not None for node in nodes]):
-                z.node = Node(op, nodes, (), None, params, z.array.shape, z.array.dtype)
+            node = x.node if x.origin is None else node_of(x) if grad else None
+            if node is not None:
+                recorded = True
+            nodes.append(node)
+        out = op.kernel(*arrays, **params)
+        z = new(Tensor)
+        z.array = out
+        z.node = z.origin = z.edits = None
+        z.row_major = False
+        if recorded and grad and out.dtype.kind not in "iub":
+            z.node = Node(op, tuple(nodes), (), None, params, out.shape, out.dtype)
         return z
 
     return call

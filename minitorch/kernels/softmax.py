@@ -14,7 +14,7 @@ import numpy as np
 
 from . import threads
 from .elementary import add, exp, larger
-from .jit import njit, plain, take
+from .jit import inner, njit, plain, take
 from .registry import accelerates
 
 __all__ = ["log_softmax", "log_softmax_backward", "softmax", "softmax_backward"]
@@ -23,65 +23,90 @@ CHUNK = 1024  # elements summed in their own precision, in dozens of partial sum
 TASK = 16384  # elements of a task, about: what fits into the caches
 
 
+@inner
+def softmax_of(x, y, logarithm):
+    """y = softmax(x), or its logarithm, for (count, width)."""
+    width = x.shape[1]
+    kind, zero = x.dtype.type, x.dtype.type(0)
+    for row in range(len(x)):
+        a, b = x[row], y[row]
+        greatest = a[0]
+        for i in range(width):
+            greatest = larger(a[i], greatest)
+        total = 0.0
+        for j in range(0, width, CHUNK):
+            c, d = a[j : j + CHUNK], b[j : j + CHUNK]
+            part = zero
+            for i in range(len(c)):
+                d[i] = exp(c[i] - greatest)
+                part = add(part, d[i])
+            total += part
+        if logarithm:
+            shift = kind(math.log(total))
+            for i in range(width):
+                b[i] = (a[i] - greatest) - shift
+        else:
+            factor = kind(1 / total)
+            for i in range(width):
+                b[i] *= factor
+
+
 @njit
 def rows_softmax(counter, x, y, rows, logarithm):
     """One thread. x, y: (count, width); `rows` of them are a task."""
-    count, width = x.shape
-    kind, zero = x.dtype.type, x.dtype.type(0)
     first = take(counter) * rows
-    while first < count:
-        for row in range(first, min(count, first + rows)):
-            a, b = x[row], y[row]
-            greatest = a[0]
-            for i in range(width):
-                greatest = larger(a[i], greatest)
-            total = 0.0
-            for j in range(0, width, CHUNK):
-                c, d = a[j : j + CHUNK], b[j : j + CHUNK]
-                part = zero
-                for i in range(len(c)):
-                    d[i] = exp(c[i] - greatest)
-                    part = add(part, d[i])
-                total += part
-            if logarithm:
-                shift = kind(math.log(total))
-                for i in range(width):
-                    b[i] = (a[i] - greatest) - shift
-            else:
-                factor = kind(1 / total)
-                for i in range(width):
-                    b[i] *= factor
+    while first < len(x):
+        softmax_of(x[first : first + rows], y[first : first + rows], logarithm)
         first = take(counter) * rows
+
+
+@inner
+def backward_of(grad, y, out, logarithm):
+    """The gradient of the input from the output y, for (count, width)."""
+    width = y.shape[1]
+    kind, zero = y.dtype.type, y.dtype.type(0)
+    for row in range(len(y)):
+        g, a, b = grad[row], y[row], out[row]
+        total = 0.0
+        for j in range(0, width, CHUNK):
+            c, d = g[j : j + CHUNK], a[j : j + CHUNK]
+            part = zero
+            if logarithm:
+                for i in range(len(c)):
+                    part = add(part, c[i])
+            else:
+                for i in range(len(c)):
+                    part = add(part, c[i] * d[i])
+            total += part
+        mean = kind(total)
+        if logarithm:
+            for i in range(width):
+                b[i] = g[i] - exp(a[i]) * mean
+        else:
+            for i in range(width):
+                b[i] = a[i] * (g[i] - mean)
 
 
 @njit
 def rows_backward(counter, grad, y, out, rows, logarithm):
     """One thread. grad, y, out: (count, width); `rows` of them are a task."""
-    count, width = y.shape
-    kind, zero = y.dtype.type, y.dtype.type(0)
     first = take(counter) * rows
-    while first < count:
-        for row in range(first, min(count, first + rows)):
-            g, a, b = grad[row], y[row], out[row]
-            total = 0.0
-            for j in range(0, width, CHUNK):
-                c, d = g[j : j + CHUNK], a[j : j + CHUNK]
-                part = zero
-                if logarithm:
-                    for i in range(len(c)):
-                        part = add(part, c[i])
-                else:
-                    for i in range(len(c)):
-                        part = add(part, c[i] * d[i])
-                total += part
-            mean = kind(total)
-            if logarithm:
-                for i in range(width):
-                    b[i] = g[i] - exp(a[i]) * mean
-            else:
-                for i in range(width):
-                    b[i] = a[i] * (g[i] - mean)
+    while first < len(y):
+        last = first + rows
+        backward_of(grad[first:last], y[first:last], out[first:last], logarithm)
         first = take(counter) * rows
+
+
+@njit
+def few_rows(x, y, logarithm):
+    """rows_softmax for what one thread does at once."""
+    softmax_of(x, y, logarithm)
+
+
+@njit
+def few_rows_backward(grad, y, out, logarithm):
+    """rows_backward for what one thread does at once."""
+    backward_of(grad, y, out, logarithm)
 
 
 def along_last(array, dim):
@@ -91,13 +116,13 @@ def along_last(array, dim):
     return plain(array)
 
 
+def small(array, dim):
+    """Whether this is the usual small case, in which every step of `run` would be felt: a short table, row by row."""
+    return dim == 1 and array.ndim == 2 and 0 < array.size <= TASK and array.flags.carray
+
+
 def run(kernel, arrays, dim, logarithm):
     first = arrays[0]
-    if first.ndim == 2 and dim == 1 and 0 < first.size <= TASK and first.flags.carray and arrays[-1].flags.carray:
-        # The usual small case, where every step of the general one would be felt.
-        out = np.empty_like(first)
-        kernel(np.zeros(1, np.int64), *arrays, out, len(first), logarithm)
-        return out
     if first.ndim == 0:  # one element is a row of its own
         return run(kernel, [a.reshape(1) for a in arrays], 0, logarithm).reshape(())
     arrays = [along_last(a, dim) for a in arrays]
@@ -109,25 +134,41 @@ def run(kernel, arrays, dim, logarithm):
     return out if dim in (-1, out.ndim - 1) else np.ascontiguousarray(out.swapaxes(dim, -1))
 
 
+def forward(input, dim, logarithm):
+    if small(input, dim):
+        out = np.empty_like(input)
+        few_rows(input, out, logarithm)
+        return out
+    return run(rows_softmax, (input,), dim, logarithm)
+
+
+def backward(grad, output, dim, logarithm):
+    if small(grad, dim) and output.flags.carray:
+        out = np.empty_like(grad)
+        few_rows_backward(grad, output, out, logarithm)
+        return out
+    return run(rows_backward, (grad, output), dim, logarithm)
+
+
 @accelerates("softmax")
 def softmax(input, *, dim):
     """exp(input) / sum(exp(input)) along dim."""
-    return run(rows_softmax, (input,), dim, False)
+    return forward(input, dim, False)
 
 
 @accelerates("log_softmax")
 def log_softmax(input, *, dim):
     """log(softmax(input)) along dim."""
-    return run(rows_softmax, (input,), dim, True)
+    return forward(input, dim, True)
 
 
 @accelerates("softmax_backward")
 def softmax_backward(grad, output, *, dim):
     """The gradient of softmax's input, from its output."""
-    return run(rows_backward, (grad, output), dim, False)
+    return backward(grad, output, dim, False)
 
 
 @accelerates("log_softmax_backward")
 def log_softmax_backward(grad, output, *, dim):
     """The gradient of log_softmax's input, from its output."""
-    return run(rows_backward, (grad, output), dim, True)
+    return backward(grad, output, dim, True)

@@ -66,32 +66,32 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     """
     if out is not None:
         return write_out("cat", out, cat(tensors, dim), refusal=TypeError)
-    sizes = _sizes(tensors, dim) if tensors.__class__ is list or tensors.__class__ is tuple else None
-    if sizes is None:
-        tensors, dim = _made_alike(tensors, dim)
-        dim = normalize_dim(dim, tensors[0].array.ndim)
-        sizes = [t.array.shape[dim] for t in tensors]
+    if (tensors.__class__ is list or tensors.__class__ is tuple) and (sizes := _sizes(tensors, dim)) is not None:
+        try:
+            return concatenate(*tensors, dim=dim, sizes=sizes)
+        except ValueError:
+            pass  # an empty tensor among them, or sizes that differ: below are the words for it
+    tensors, dim = _made_alike(tensors, dim)
+    dim = normalize_dim(dim, tensors[0].array.ndim)
     try:
-        return concatenate(*tensors, dim=dim, sizes=sizes)
+        return concatenate(*tensors, dim=dim, sizes=[t.array.shape[dim] for t in tensors])
     except ValueError:
         raise _sizes_differ(tensors, dim) from None
 
 
 def _sizes(tensors, dim):
-    """The sizes along `dim` in the usual case: tensors of one type and rank, and `dim` counted from 0; else None."""
-    sizes: list = []
-    for t in tensors:
-        if not isinstance(t, Tensor):
-            return None
-        array = t.array
-        if not sizes:
-            dtype, ndim = array.dtype, array.ndim
-            if dim.__class__ is not int or not 0 <= dim < ndim:
+    """The sizes along `dim` in the usual case: tensors of one type, and `dim` counted from 0; else None."""
+    try:
+        dtype = tensors[0].array.dtype
+        sizes = []
+        for t in tensors:
+            array = t.array
+            if array.dtype is not dtype:
                 return None
-        elif array.dtype is not dtype or array.ndim != ndim:
-            return None
-        sizes.append(array.shape[dim])
-    return sizes or None
+            sizes.append(array.shape[dim])
+    except (AttributeError, IndexError, TypeError):
+        return None
+    return sizes if dim >= 0 else None
 
 
 def _made_alike(tensors, dim):
