@@ -62,6 +62,7 @@ _SUBMODULES = frozenset(
         "distributions",
         "func",
         "io",
+        "jit",
         "kernels",
         "linalg",
         "models",

@@ -104,16 +104,15 @@ class Generator:
 
         TypeError for another dtype; RuntimeError for another size or a state that no generator can be in.
         """
-        engine = self._engine.state["state"]
-        position = engine["pos"]
+        words, position = self.memory[:WORDS], int(self.memory[WORDS])
         state = np.zeros((), STATE_LAYOUT)
         state["seed"] = self._seed
         state["left"] = WORDS + 1 - position
         state["seeded"] = 1
         # Before the first draw torch's index stands at 0 rather than at the end; the first word still is the seed.
-        untouched = position == WORDS and int(engine["key"][0]) == self._seed & LOW_32_BITS
+        untouched = position == WORDS and int(words[0]) == self._seed & LOW_32_BITS
         state["next"] = 0 if untouched else position
-        state["words"] = engine["key"]
+        state["words"] = words
         if self.spare_normal is not None:
             state["normal"] = self.spare_normal
             state["normal_is_valid"] = 1

@@ -10,8 +10,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from . import dropin
 from .choices import CHECKS, DTYPES, LAYOUTS, NARROW
 from .guard import NoTorch, cuda_missing, real_torch
+from .scripts import recorder
+from .scripts import run as scripts_run
 
 DIFFERS, NO_TORCH, SKIPPED = 1, 3, 4
 TIERS = ("core", "stretch", "all")
@@ -137,6 +140,63 @@ def run_hard_cases(*, size: int, dtype, ops: str | None, json_path: Path | None,
     if json_path:
         json_path.write_text(json.dumps([dataclasses.asdict(case) for case in found], indent=1))
     return 0 if found and all(case.good for case in found) else DIFFERS
+
+
+PROGRAM = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@main.command("run", context_settings=PROGRAM)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of all random streams, before the program starts."
+)
+@click.argument("script", type=click.Path(exists=True, dir_okay=False))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run_program(seed: int, script: str, arguments: tuple[str, ...]) -> None:
+    """Run a program written for torch on torch and on minitorch, and compare call by call.
+
+    Both run the script unchanged, in two processes, from the same seed. The report names the first call whose result
+    differs by more than rounding, the losses of both sides, and whether they printed the same.
+
+    Ends with 0 when the runs are the same, with 1 otherwise, with 3 when there is no PyTorch to compare with.
+    """
+    console = Console()
+    try:
+        real_torch()
+    except NoTorch as error:
+        console.print(str(error), style="bold red", markup=False)
+        sys.exit(NO_TORCH)
+    found, mine, true = scripts_run.run_both(script, arguments, seed)
+    scripts_run.report(console, found, mine, true)
+    sys.exit(0 if found.same else DIFFERS)
+
+
+@main.command("dropin", context_settings=PROGRAM)
+@click.option("-m", "as_module", is_flag=True, help="SCRIPT is the dotted name of a module, as for `python -m`.")
+@click.argument("script")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run_on_minitorch(as_module: bool, script: str, arguments: tuple[str, ...]) -> None:
+    """Run a program written for torch on minitorch: in it `import torch` imports minitorch.
+
+    The program runs as if Python had been called with it, with its own arguments, output and exit code.
+    """
+    dropin.install()
+    try:
+        dropin.run_program(script, arguments, as_module=as_module)
+    except Exception as error:
+        dropin.explain(error)
+        raise
+
+
+@main.command("record", hidden=True, context_settings=PROGRAM)
+@click.argument("library", type=click.Choice(["torch", "minitorch"]))
+@click.argument("trace", type=click.Path(path_type=Path))
+@click.argument("names")
+@click.argument("seed", type=int)
+@click.argument("script")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def record(library: str, trace: Path, names: str, seed: int, script: str, arguments: tuple[str, ...]) -> None:
+    """One side of `run`: run the program on one library and write its calls to TRACE."""
+    recorder.record(library, script, arguments, trace, None if names == "-" else Path(names), seed)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ FLOORS = [
     {"engine", "tape"},
     {"methods", "access", "kernels", "legacy", "random", "batching"},
     {"autograd", "extend", "func", "linalg", "special", "io", "profiler"},
-    {"nn", "optim", "utils", "vision", "distributions"},
+    {"nn", "optim", "utils", "vision", "distributions", "jit"},
     {"__init__", "__main__", "cli", "info", "stubs", "viz", "models", "train"},
 ]
 FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
