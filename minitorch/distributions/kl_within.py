@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ..ops.activation import softplus
 from ..ops.comparison import where
+from ..ops.smooth import softplus
 from ..ops.triangular import solve_triangular
 from ..shapes import broadcast_shapes
 from .bernoulli import Bernoulli

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from ..dtypes import finfo
-from ..ops.activation import logsigmoid, softplus
 from ..ops.creation import full_like
 from ..ops.join import cat, stack
 from ..ops.pad import pad
 from ..ops.ranges import arange
+from ..ops.smooth import logsigmoid, softplus
 from ..shapes import broadcast_shapes
 from . import constraints
 from .transform import ComposeTransform, IndependentTransform, ReshapeTransform, Transform, identity_transform

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -40,12 +41,19 @@ def rows(dtype):
     return np.ones((3, 4), dtype)
 
 
-def one(run, dtype):
-    run(rows(dtype))
+def one(run, dtype, **params):
+    run(rows(dtype), **params)
 
 
-def two(run, dtype):
-    run(rows(dtype), rows(dtype))
+def two(run, dtype, **params):
+    run(rows(dtype), rows(dtype), **params)
+
+
+ACTIVATIONS: dict[str, dict] = {
+    "leaky": dict(slope=0.01),
+    "exponential_linear": dict(negative=1.0, scale=1.0, rate=1.0),
+    "softplus_kernel": dict(beta=1.0, threshold=20.0),
+}
 
 
 def tall(dtype):
@@ -110,10 +118,39 @@ EXAMPLES: dict[str, Callable] = {
     "norm_backward": normalize_backward,
     "root_mean_square_norm": lambda run, dtype: run(rows(dtype), rows(dtype)[0], **LAYER),
     "rms_norm_backward": lambda run, dtype: run(rows(dtype), rows(dtype), rows(dtype)[0], **LAYER),
-    **dict.fromkeys(("exp", "tanh", "relu", "sigmoid", "silu_kernel", "gelu_exact", "gelu_tanh"), one),
-    **dict.fromkeys(
-        [f"{name}_backward" for name in ("relu", "sigmoid", "tanh", "silu", "gelu_exact", "gelu_tanh")], two
-    ),
+    **{
+        name: partial(one, **ACTIVATIONS.get(name, {}))
+        for name in (
+            "exp",
+            "tanh",
+            "relu",
+            "sigmoid",
+            "silu_kernel",
+            "gelu_exact",
+            "gelu_tanh",
+            "leaky",
+            "hardswish_kernel",
+            "exponential_linear",
+            "softplus_kernel",
+            "mish_kernel",
+        )
+    },
+    **{
+        f"{name}_backward": partial(two, **ACTIVATIONS.get(name, ACTIVATIONS.get(f"{name}_kernel", {})))
+        for name in (
+            "relu",
+            "sigmoid",
+            "tanh",
+            "silu",
+            "gelu_exact",
+            "gelu_tanh",
+            "leaky",
+            "hardswish",
+            "exponential_linear",
+            "softplus",
+            "mish",
+        )
+    },
     "sum_dims": lambda run, dtype: run(np.ones((3, 8), dtype), dim=(0,), keepdim=False),
     "mean_dims": lambda run, dtype: run(np.ones((3, 8), dtype), dim=(0,), keepdim=False),
     "add_rows": lambda run, dtype: run(rows(dtype), np.zeros(3, np.int64), size=(2, 4), coefficient=None),

@@ -58,6 +58,7 @@ from . import (
     search,
     shape,
     singular,
+    smooth,
     softmax,
     sort,
     special,
@@ -75,6 +76,6 @@ __all__ = [
     "implicit", "index", "inverse", "join", "logic", "loss", "loss_binary", "loss_ctc", "loss_margin",
     "loss_regression", "lu", "matmul", "moments", "norm", "norms", "pad", "part", "permute", "pick", "pool", "powers",
     "product", "pseudoinverse", "qr", "random", "rearrange", "redraw", "reduce", "resize", "rms_norm", "rounding",
-    "rrelu", "scan", "scatter", "scatter_reduce", "search", "shape", "singular", "softmax", "sort", "special",
+    "rrelu", "scan", "scatter", "scatter_reduce", "search", "shape", "singular", "smooth", "softmax", "sort", "special",
     "split", "statistics", "transcendental", "triangular", "turn", "unfold",
 ]  # fmt: skip

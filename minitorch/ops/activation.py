@@ -1,32 +1,27 @@
-"""Activation functions, elementwise: the nonlinearities between the layers."""
+"""Activation functions that are linear or constant on pieces: the rectifier and its kin (smooth.py has the others)."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
 from ..core.inplace import apply_in_place
-from ..core.op import ELEMENTWISE, FLOAT, PROMOTE, function, op
+from ..core.op import ELEMENTWISE, PROMOTE, function, op
 from ..core.tensor import Tensor
 from ..dtypes import FLOATING
 from .arithmetic import zeros_as
 from .comparison import where
 from .only import only
-from .special import erf_array
 from .transcendental import sigmoid
 
 # A 0-dim array is what NumPy takes fastest as a constant operand.
 _ZERO = {np.dtype(kind): np.zeros((), kind) for kind in (np.float32, np.float64)}
-SQRT_HALF = math.sqrt(0.5)
-SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 
 
-def _maybe_in_place(name: str, function_, input: Tensor, inplace: bool) -> Tensor:
+def maybe_in_place(name: str, function_, input: Tensor, inplace: bool) -> Tensor:
     return apply_in_place(name, function_, input) if inplace else function_(input)
 
 
-def _check_floating(name: str, input: Tensor) -> None:
+def check_floating(name: str, input: Tensor) -> None:
     if input.dtype.category != FLOATING:
         raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
 
@@ -74,7 +69,18 @@ def relu_(input: Tensor) -> Tensor:
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(input=lambda g, input, slope: where(input > 0, g, g * slope)),
+    numbers=(),
+    composite=lambda grad, input, slope: where(input > 0, grad, grad * slope),
+)
+def leaky_backward(grad, input, *, slope):
+    """x' = g where x > 0, slope * g elsewhere"""
+    return np.where(input > 0, grad, grad * grad.dtype.type(slope))
+
+
+@op(
+    ELEMENTWISE,
+    dtype=PROMOTE,
+    vjp=dict(input=lambda g, input, slope: leaky_backward(g, input, slope=slope)),
     backward_name="LeakyReluBackward0",
 )
 def leaky(input, *, slope):
@@ -85,8 +91,8 @@ def leaky(input, *, slope):
 @function(torch="nn.functional.leaky_relu")
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """z = x for x > 0, negative_slope * x otherwise."""
-    _check_floating("leaky_relu_cpu", input)
-    return _maybe_in_place("leaky_relu_", lambda x: leaky(x, slope=negative_slope), input, inplace)
+    check_floating("leaky_relu_cpu", input)
+    return maybe_in_place("leaky_relu_", lambda x: leaky(x, slope=negative_slope), input, inplace)
 
 
 @op(
@@ -107,7 +113,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         raise ValueError("min_val cannot be greater than max_val")
     if input.array.dtype == np.bool_:
         raise RuntimeError("Bool inputs not supported for hardtanh")
-    return _maybe_in_place("hardtanh_", lambda x: clipped(x, low=min_val, high=max_val), input, inplace)
+    return maybe_in_place("hardtanh_", lambda x: clipped(x, low=min_val, high=max_val), input, inplace)
 
 
 @function(torch="nn.functional.relu6")
@@ -115,57 +121,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """z = min(max(x, 0), 6)."""
     if input.array.dtype == np.bool_:
         raise RuntimeError("Boolean inputs not supported for relu6")
-    return _maybe_in_place("relu6_", lambda x: clipped(x, low=0, high=6), input, inplace)
-
-
-@op(
-    ELEMENTWISE,
-    dtype=FLOAT,
-    vjp=dict(
-        input=lambda g, input, negative, scale, rate: where(
-            input > 0, g * scale, g * ((input * rate).exp() * (negative * rate))
-        )
-    ),
-    backward_name="EluBackward0",
-)
-def exponential_linear(input, *, negative, scale, rate):
-    """z = scale * input if input > 0 else negative * (e^(rate * input) - 1)"""
-    kind = input.dtype.type
-    below = np.expm1(np.minimum(0, input) * kind(rate)) * kind(negative)
-    return np.where(input > 0, input * kind(scale), below)
-
-
-@function(torch="nn.functional.elu")
-def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """z = x for x > 0, alpha (e^x - 1) otherwise (Clevert et al. 2015)."""
-    _check_floating("elu_cpu", input)
-    return _maybe_in_place("elu_", lambda x: exponential_linear(x, negative=alpha, scale=1.0, rate=1.0), input, inplace)
-
-
-@function(torch=("nn.functional.celu", "celu"))
-def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """z = x for x > 0, alpha (e^(x / alpha) - 1) otherwise. RuntimeError for alpha = 0."""
-    _check_floating("celu", input)
-    if alpha == 0:
-        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return _maybe_in_place(
-        "celu_", lambda x: exponential_linear(x, negative=alpha, scale=1.0, rate=1.0 / alpha), input, inplace
-    )
-
-
-SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-
-
-@function(torch=("nn.functional.selu", "selu"))
-def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """z = scale * elu(x, alpha) with the fixed point of mean 0 and variance 1 (Klambauer et al. 2017)."""
-    _check_floating("selu", input)
-    return _maybe_in_place(
-        "selu_",
-        lambda x: exponential_linear(x, negative=SELU_ALPHA * SELU_SCALE, scale=SELU_SCALE, rate=1.0),
-        input,
-        inplace,
-    )
+    return maybe_in_place("relu6_", lambda x: clipped(x, low=0, high=6), input, inplace)
 
 
 @op(
@@ -205,171 +161,23 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return prelu_kernel(input, weight)
 
 
-def _normal_cdf(x):
-    return x.dtype.type(0.5) * (1 + erf_array(np.atleast_1d(x * x.dtype.type(SQRT_HALF)))).reshape(x.shape)
-
-
-def _gelu_slope(input: Tensor) -> Tensor:
-    """d/dx x Phi(x) = Phi(x) + x phi(x)."""
-    cdf = ((input * SQRT_HALF).erf() + 1) * 0.5
-    density = (input * input * -0.5).exp() * (1 / math.sqrt(2 * math.pi))
-    return cdf + input * density
-
-
-@op(ELEMENTWISE, dtype=FLOAT, numbers=(), composite=lambda grad, input: grad * _gelu_slope(input))
-def gelu_exact_backward(grad, input):
-    """x' = g (Phi(x) + x phi(x)), phi = Phi' the normal density"""
-    kind = input.dtype.type
-    density = np.exp(input * input * kind(-0.5)) * kind(1 / math.sqrt(2 * math.pi))
-    return grad * (_normal_cdf(input) + input * density)
-
-
 @op(
     ELEMENTWISE,
-    dtype=FLOAT,
-    vjp=dict(input=lambda g, input: gelu_exact_backward(g, input)),
-    backward_name="GeluBackward0",
+    dtype=PROMOTE,
+    numbers=(),
+    composite=lambda grad, input: where(input <= -3, 0.0, where(input < 3, grad * (input / 3 + 0.5), grad)),
 )
-def gelu_exact(input):
-    """z = input * Phi(input), Phi the cumulative normal distribution"""
-    return input * _normal_cdf(input)
-
-
-def _gelu_tanh_slope(input: Tensor) -> Tensor:
-    """With u = sqrt(2/pi) (x + 0.044715 x^3): d/dx 0.5 x (1 + tanh u) = 0.5 (1 + t) + 0.5 x (1 - t^2) u'."""
-    square = input * input
-    t = (input * (square * 0.044715 + 1) * SQRT_2_OVER_PI).tanh()
-    inner = (square * (3 * 0.044715) + 1) * SQRT_2_OVER_PI
-    return (t + 1) * 0.5 + input * (1 - t * t) * inner * 0.5
-
-
-@op(ELEMENTWISE, dtype=FLOAT, numbers=(), composite=lambda grad, input: grad * _gelu_tanh_slope(input))
-def gelu_tanh_backward(grad, input):
-    """x' = g (0.5 (1 + t) + 0.5 x (1 - t^2) u'), t = tanh u, u = sqrt(2/pi) (x + 0.044715 x^3)"""
-    kind = input.dtype.type
-    square = input * input
-    t = np.tanh(input * (square * kind(0.044715) + 1) * kind(SQRT_2_OVER_PI))
-    inner = (square * kind(3 * 0.044715) + 1) * kind(SQRT_2_OVER_PI)
-    return grad * ((t + 1) * kind(0.5) + input * (1 - t * t) * inner * kind(0.5))
-
-
-@op(
-    ELEMENTWISE,
-    dtype=FLOAT,
-    vjp=dict(input=lambda g, input: gelu_tanh_backward(g, input)),
-    backward_name="GeluBackward0",
-)
-def gelu_tanh(input):
-    """z = 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), x = input"""
-    kind = input.dtype.type
-    return kind(0.5) * input * (1 + np.tanh(kind(SQRT_2_OVER_PI) * (input + kind(0.044715) * input * input * input)))
-
-
-@function(torch="nn.functional.gelu")
-def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
-    """z = x Phi(x), or its approximation by tanh (`approximate="tanh"`) (Hendrycks & Gimpel 2016)."""
-    _check_floating("GeluKernelImpl", input)
-    if approximate not in ("none", "tanh"):
-        raise RuntimeError("approximate argument must be either none or tanh.")
-    return gelu_exact(input) if approximate == "none" else gelu_tanh(input)
-
-
-def _silu_slope(input: Tensor) -> Tensor:
-    s = sigmoid(input)
-    return s * (input * (1 - s) + 1)
-
-
-@op(ELEMENTWISE, dtype=FLOAT, numbers=(), composite=lambda grad, input: grad * _silu_slope(input))
-def silu_backward(grad, input):
-    """x' = g s (1 + x (1 - s)), s = sigmoid(x)"""
-    s = 1 / (1 + np.exp(-input))
-    return grad * (s * (input * (1 - s) + 1))
-
-
-@op(ELEMENTWISE, dtype=FLOAT, vjp=dict(input=lambda g, input: silu_backward(g, input)), backward_name="SiluBackward0")
-def silu_kernel(input):
-    """z = input * sigmoid(input)"""
-    return input / (1 + np.exp(-input))
-
-
-@function(torch="nn.functional.silu")
-def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """z = x sigmoid(x) (Elfwing et al. 2017)."""
-    _check_floating("silu_cpu", input)
-    return _maybe_in_place("silu_", silu_kernel, input, inplace)
-
-
-def _softplus_array(x):
-    return np.logaddexp(x, x.dtype.type(0))
-
-
-def _mish_slope(input: Tensor) -> Tensor:
-    t = softplus(input).tanh()
-    return t + input * (1 - t * t) * sigmoid(input)
-
-
-@op(ELEMENTWISE, dtype=FLOAT, vjp=dict(input=lambda g, input: g * _mish_slope(input)), backward_name="MishBackward0")
-def mish_kernel(input):
-    """z = input * tanh(ln(1 + e^input))"""
-    return input * np.tanh(_softplus_array(input))
-
-
-@function(torch="nn.functional.mish")
-def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """z = x tanh(softplus(x)) (Misra 2019)."""
-    _check_floating("mish_cpu", input)
-    return _maybe_in_place("mish_", mish_kernel, input, inplace)
-
-
-@op(
-    ELEMENTWISE,
-    dtype=FLOAT,
-    vjp=dict(input=lambda g, input, beta, threshold: where(input * beta > threshold, g, g * sigmoid(input * beta))),
-    backward_name="SoftplusBackward0",
-)
-def softplus_kernel(input, *, beta, threshold):
-    """z = ln(1 + e^(beta * input)) / beta, and input itself where beta * input > threshold"""
-    kind = input.dtype.type
-    scaled = input * kind(beta)
-    return np.where(scaled > threshold, input, np.log1p(np.exp(np.minimum(scaled, threshold))) / kind(beta))
-
-
-@function(torch="nn.functional.softplus")
-def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
-    """z = ln(1 + e^(beta x)) / beta; linear for beta x > threshold."""
-    _check_floating("softplus_cpu", input)
-    return softplus_kernel(input, beta=beta, threshold=threshold)
-
-
-@op(ELEMENTWISE, dtype=FLOAT, vjp=dict(input=lambda g, input: g * sigmoid(-input)), backward_name="LogSigmoidBackward0")
-def log_sigmoid(input):
-    """z = -ln(1 + e^-input)"""
-    return np.minimum(input, 0) - np.log1p(np.exp(-np.abs(input)))
-
-
-@function(torch="nn.functional.logsigmoid")
-def logsigmoid(input: Tensor) -> Tensor:
-    """z = ln sigmoid(x), without overflow."""
-    _check_floating("log_sigmoid_cpu", input)
-    return log_sigmoid(input)
-
-
-@function(torch="nn.functional.softsign")
-def softsign(input: Tensor) -> Tensor:
-    """z = x / (1 + |x|)."""
-    return input / (input.abs() + 1)
-
-
-@function(torch="nn.functional.tanhshrink")
-def tanhshrink(input: Tensor) -> Tensor:
-    """z = x - tanh(x)."""
-    return input - input.tanh()
+def hardswish_backward(grad, input):
+    """x' = 0 where x <= -3, g where x >= 3, g (x / 3 + 1 / 2) in between"""
+    kind = grad.dtype.type
+    between = np.where(input < 3, grad * (input / kind(3) + kind(0.5)), grad)
+    return np.where(input <= -3, kind(0), between)
 
 
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(input=lambda g, input: where(input <= -3, 0.0, where(input < 3, g * (input / 3 + 0.5), g))),
+    vjp=dict(input=lambda g, input: hardswish_backward(g, input)),
     backward_name="HardswishBackward0",
 )
 def hardswish_kernel(input):
@@ -381,8 +189,8 @@ def hardswish_kernel(input):
 @function(torch="nn.functional.hardswish")
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """z = x relu6(x + 3) / 6 (Howard et al. 2019)."""
-    _check_floating("hardswish_cpu", input)
-    return _maybe_in_place("hardswish_", hardswish_kernel, input, inplace)
+    check_floating("hardswish_cpu", input)
+    return maybe_in_place("hardswish_", hardswish_kernel, input, inplace)
 
 
 @op(
@@ -400,8 +208,8 @@ def hardsigmoid_kernel(input):
 @function(torch="nn.functional.hardsigmoid")
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """z = relu6(x + 3) / 6."""
-    _check_floating("hardsigmoid_cpu", input)
-    return _maybe_in_place("hardsigmoid_", hardsigmoid_kernel, input, inplace)
+    check_floating("hardsigmoid_cpu", input)
+    return maybe_in_place("hardsigmoid_", hardsigmoid_kernel, input, inplace)
 
 
 @op(
@@ -418,7 +226,7 @@ def hardshrink_kernel(input, *, bound):
 @function(torch=("nn.functional.hardshrink", "hardshrink"))
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """z = x where |x| > lambd, 0 elsewhere."""
-    _check_floating("hardshrink_cpu", input)
+    check_floating("hardshrink_cpu", input)
     return hardshrink_kernel(input, bound=lambd)
 
 
@@ -437,7 +245,7 @@ def softshrink_kernel(input, *, bound):
 @function(torch="nn.functional.softshrink")
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """z = sign(x) max(|x| - lambd, 0). RuntimeError for a negative lambd."""
-    _check_floating("softshrink_cpu", input)
+    check_floating("softshrink_cpu", input)
     if lambd < 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
     return softshrink_kernel(input, bound=lambd)
@@ -457,15 +265,13 @@ def threshold_kernel(input, *, threshold, value):
 @function(torch=("nn.functional.threshold", "threshold"))
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """z = x where x > threshold, value elsewhere."""
-    return _maybe_in_place(
-        "threshold_", lambda x: threshold_kernel(x, threshold=threshold, value=value), input, inplace
-    )
+    return maybe_in_place("threshold_", lambda x: threshold_kernel(x, threshold=threshold, value=value), input, inplace)
 
 
 @function(torch="nn.functional.glu")
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """z = a sigmoid(b), the input split in halves a, b along `dim` (Dauphin et al. 2016). RuntimeError for odd sizes."""
-    _check_floating("glu_cpu", input)
+    check_floating("glu_cpu", input)
     if input.array.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")
     size = input.size(dim)
