@@ -267,6 +267,25 @@ def test_collate_keeps_what_containers_carry_and_takes_other_functions():
     assert collate([1, 2], collate_fn_map={int: lambda batch, *, collate_fn_map: sum(batch)}) == 3
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize(("n", "replicas"), [(10, 3), (9, 3), (2, 5), (7, 1)])
+def test_distributed_sampler(shuffle, drop_last, n, replicas):
+    def run(library, data):
+        seen = []
+        for rank in range(replicas):
+            sampler = data.DistributedSampler(range(n), replicas, rank, shuffle=shuffle, seed=5, drop_last=drop_last)
+            sampler.set_epoch(rank % 2)
+            seen += [len(sampler), list(sampler)]
+        return seen
+
+    compare(run)
+
+
+def test_distributed_sampler_refuses_a_rank_that_is_not_there():
+    compare(lambda library, data: data.DistributedSampler(range(3), 2, 2))
+
+
 # DataLoader
 
 
@@ -385,6 +404,8 @@ def test_loader_uses_the_data_sets_own_batches():
         dict(prefetch_factor=2),
         dict(persistent_workers=True),
         dict(multiprocessing_context="spawn"),
+        dict(multiprocessing_context="threads", num_workers=1),
+        dict(multiprocessing_context=3, num_workers=1),
         dict(sampler=[1], shuffle=True),
         dict(batch_sampler=[[1]], batch_size=2),
         dict(batch_sampler=[[1]], shuffle=True),
@@ -412,12 +433,6 @@ def test_loader_keeps_its_parts(name):
     loader = ours.DataLoader([1])
     loader.collate_fn = len  # what may change, may change
     assert list(loader) == [1]
-
-
-def test_loader_says_that_there_are_no_workers():
-    with pytest.warns(UserWarning, match="without workers"):
-        loader = ours.DataLoader([1, 2], num_workers=2)
-    assert [batch.tolist() for batch in loader] == [[1], [2]]
 
 
 @pytest.mark.parametrize("skipped", [0, 1, 3, 4])

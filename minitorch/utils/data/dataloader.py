@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-import warnings
+import multiprocessing
+import multiprocessing.context
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from ...generator import Generator
 from .collate import default_collate, default_convert
-from .dataset import Dataset, IterableDataset, fetch_many
-from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
+from .dataset import Dataset, IterableDataset
+from .iterators import LoaderIterator, SingleProcessIterator, WorkersIterator
+from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 
 T_co = TypeVar("T_co", covariant=True)
 FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
@@ -34,10 +36,18 @@ class DataLoader(Generic[T_co]):
     collate_fn: makes the batch from a list of samples (default: `default_collate`).
     drop_last: leave out a last batch that is not full.
     generator: where the order and the workers' seed are drawn from (default: the default generator).
-    num_workers: batches are loaded in the calling process whatever the number; above 0 a warning says so.
-    The remaining arguments concern worker processes and pinned memory, and change nothing here.
+    num_workers: how many processes load batches ahead (0: the calling process loads them when they are asked for).
+    prefetch_factor: how many batches each worker is ahead (default 2).
+    persistent_workers: keep the workers from one epoch to the next.
+    timeout: seconds to wait for a batch from the workers (0: without end).
+    worker_init_fn: called in each worker with its number, after it was seeded with the loader's seed plus that number.
+    multiprocessing_context: a start method or a context; without one workers are spawned, so data set and functions
+    are pickled, and a script needs its `if __name__ == "__main__":`.
+    in_order: hand batches out in the sampler's order, else as they come.
+    pin_memory, pin_memory_device: nothing to do, memory that only the CPU uses needs no pinning.
 
-    Raises torch's ValueErrors for arguments that exclude each other.
+    Raises torch's ValueErrors for arguments that exclude each other; while iterating, what a worker raised (with the
+    worker's traceback), and RuntimeError when a worker dies or `timeout` is over.
     """
 
     _initialized = False
@@ -63,7 +73,7 @@ class DataLoader(Generic[T_co]):
         pin_memory_device: str = "",
         in_order: bool = True,
     ):
-        _check_workers(num_workers, timeout, prefetch_factor, persistent_workers, multiprocessing_context)
+        _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         is_stream = isinstance(dataset, IterableDataset)
         if is_stream:
             for name, value in (("shuffle", shuffle or None), ("sampler", sampler), ("batch_sampler", batch_sampler)):
@@ -107,6 +117,7 @@ class DataLoader(Generic[T_co]):
         self.persistent_workers = persistent_workers
         self.in_order = in_order
         self._length_told: int | None = None
+        self._iterator: WorkersIterator | None = None  # the one that is kept, if workers are persistent
         self._initialized = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -118,8 +129,30 @@ class DataLoader(Generic[T_co]):
     def _index_sampler(self) -> Any:
         return self.sampler if self.batch_sampler is None else self.batch_sampler
 
-    def __iter__(self) -> DataLoaderIterator:
-        return DataLoaderIterator(self)
+    @property
+    def _batched(self) -> bool:
+        return self.batch_sampler is not None
+
+    @property
+    def multiprocessing_context(self) -> Any:
+        return self._context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context: Any) -> None:
+        if context is not None:
+            context = _checked_context(context, self.num_workers)
+        self._context = context
+
+    def __iter__(self) -> LoaderIterator:
+        if self.num_workers == 0:
+            return SingleProcessIterator(self)
+        if not self.persistent_workers:
+            return WorkersIterator(self)
+        if self._iterator is None:
+            self._iterator = WorkersIterator(self)
+        else:
+            self._iterator.restart()
+        return self._iterator
 
     def __len__(self) -> int:
         if not isinstance(self.dataset, IterableDataset):
@@ -130,80 +163,39 @@ class DataLoader(Generic[T_co]):
         return length // self.batch_size if self.drop_last else math.ceil(length / self.batch_size)
 
 
-def _check_workers(
-    num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool, context: Any
-) -> None:
+def _check_workers(num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool) -> None:
     if num_workers < 0:
         raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.")
     if timeout < 0:
         raise ValueError("timeout option should be non-negative")
-    if num_workers == 0:
-        if prefetch_factor is not None:
-            raise ValueError("prefetch_factor option could only be specified in multiprocessing: set num_workers > 0.")
-        if persistent_workers:
-            raise ValueError("persistent_workers option needs num_workers > 0")
-        if context is not None:
-            raise ValueError("multiprocessing_context can only be used with multi-process loading (num_workers > 0)")
-    elif prefetch_factor is not None and prefetch_factor < 0:
-        raise ValueError("prefetch_factor option should be non-negative")
-    if num_workers:
-        warnings.warn(
-            f"num_workers={num_workers}: minitorch loads in the calling process, without workers", stacklevel=3
+    if num_workers == 0 and prefetch_factor is not None:
+        raise ValueError(
+            "prefetch_factor option could only be specified in multiprocessing."
+            "let num_workers > 0 to enable multiprocessing, otherwise set prefetch_factor to None."
         )
+    if prefetch_factor is not None and prefetch_factor < 0:
+        raise ValueError("prefetch_factor option should be non-negative")
+    if persistent_workers and num_workers == 0:
+        raise ValueError("persistent_workers option needs num_workers > 0")
 
 
-class DataLoaderIterator(Iterator):
-    """One pass over a `DataLoader`.
-
-    Making it draws one 64-bit number from the loader's generator, the seed torch would give its workers: without that
-    draw everything random after it would differ from torch.
-    """
-
-    def __init__(self, loader: DataLoader):
-        self._loader = loader
-        self._dataset = loader.dataset
-        self._indices = iter(loader._index_sampler)
-        self._base_seed = draw_seed(loader.generator)
-        self._stream = iter(loader.dataset) if isinstance(loader.dataset, IterableDataset) else None
-        self._stream_ended = False
-        self._yielded = 0
-
-    def __iter__(self) -> DataLoaderIterator:
-        return self
-
-    def __len__(self) -> int:
-        return len(self._loader._index_sampler)
-
-    def skip(self, batches: int) -> None:
-        """Pass over `batches` batches without loading them: the order goes on as if they had been taken."""
-        for _ in range(batches):
-            next(self._indices)
-
-    def __next__(self) -> Any:
-        index = next(self._indices)
-        samples = self._from_index(index) if self._stream is None else self._from_stream(index)
-        batch = self._loader.collate_fn(samples)
-        self._yielded += 1
-        told = self._loader._length_told
-        if told is not None and self._yielded > told:
-            warnings.warn(
-                f"Length of IterableDataset {self._dataset} was reported to be {told} "
-                f"(when accessing len(dataloader)), but {self._yielded} samples have been fetched.",
-                stacklevel=2,
+def _checked_context(context: Any, num_workers: int) -> multiprocessing.context.BaseContext:
+    if num_workers == 0:
+        raise ValueError(
+            "multiprocessing_context can only be used with multi-process loading (num_workers > 0), but got "
+            f"num_workers={num_workers}"
+        )
+    if isinstance(context, str):
+        methods = multiprocessing.get_all_start_methods()
+        if context not in methods:
+            raise ValueError(
+                f"multiprocessing_context option should specify a valid start method in {methods!r}, but got "
+                f"multiprocessing_context={context!r}"
             )
-        return batch
-
-    def _from_index(self, index: Any) -> Any:
-        return self._dataset[index] if self._loader.batch_sampler is None else fetch_many(self._dataset, index)
-
-    def _from_stream(self, index: Any) -> Any:
-        assert self._stream is not None
-        if self._stream_ended:
-            raise StopIteration
-        if self._loader.batch_sampler is None:
-            return next(self._stream)
-        samples = [sample for _, sample in zip(index, self._stream, strict=False)]
-        self._stream_ended = len(samples) < len(index)
-        if not samples or (self._stream_ended and self._loader.drop_last):
-            raise StopIteration
-        return samples
+        context = multiprocessing.get_context(context)
+    if not isinstance(context, multiprocessing.context.BaseContext):
+        raise TypeError(
+            "multiprocessing_context option should be a valid context object or a string specifying the start method, "
+            f"but got multiprocessing_context={context}"
+        )
+    return context
