@@ -5,15 +5,12 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .crew import Crew
 from .fetch import make_fetch
 from .sampler import draw_seed
 from .worker import Failure, Setup, StreamEnded
-
-if TYPE_CHECKING:
-    from .dataloader import DataLoader
 
 
 class LoaderIterator(Iterator):
@@ -23,8 +20,8 @@ class LoaderIterator(Iterator):
     without that draw everything random after it would differ from torch.
     """
 
-    def __init__(self, loader: DataLoader):
-        self._loader = loader
+    def __init__(self, loader: Any):
+        self._loader = loader  # the DataLoader
         self._indices = iter(loader._index_sampler)
         self._base_seed = draw_seed(loader.generator)
         self._yielded = 0
@@ -66,7 +63,7 @@ class LoaderIterator(Iterator):
 class SingleProcessIterator(LoaderIterator):
     """Every batch is fetched when it is asked for."""
 
-    def __init__(self, loader: DataLoader):
+    def __init__(self, loader: Any):
         super().__init__(loader)
         self._fetch = make_fetch(loader.dataset, loader._batched, loader.collate_fn, loader.drop_last)
 
@@ -85,7 +82,7 @@ class WorkersIterator(LoaderIterator):
     numbers (unless `in_order=False`: as they come).
     """
 
-    def __init__(self, loader: DataLoader):
+    def __init__(self, loader: Any):
         super().__init__(loader)
         self._crew = Crew(
             Setup(
@@ -108,7 +105,7 @@ class WorkersIterator(LoaderIterator):
         self._arrived: dict[int, Any] = {}  # batches that came before their turn
         self._active = set(range(self._loader.num_workers))  # workers whose stream has not ended
         self._turns = itertools.cycle(range(self._loader.num_workers))
-        for _ in range(self._loader.prefetch_factor * self._loader.num_workers):  # type: ignore[operator]
+        for _ in range(self._loader.prefetch_factor * self._loader.num_workers):
             self._send_task()
 
     def _send_task(self) -> None:
@@ -123,7 +120,7 @@ class WorkersIterator(LoaderIterator):
             self._sent += 1
 
     def _next_worker(self) -> int | None:
-        limit = self._loader.prefetch_factor * self._loader.num_workers // max(len(self._active), 1)  # type: ignore[operator]
+        limit = self._loader.prefetch_factor * self._loader.num_workers // max(len(self._active), 1)
         for worker in itertools.islice(self._turns, self._loader.num_workers):
             if worker not in self._active:
                 continue

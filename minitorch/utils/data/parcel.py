@@ -7,9 +7,11 @@ mapping does, whoever was killed before. Where the system has no such files, the
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import pickle
+import weakref
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from typing import Any
@@ -38,8 +40,20 @@ class Segment:
 
     def map(self, private: bool) -> memoryview:
         """The memory, writable: shared by all who map it, or copied page by page when written to (`private`)."""
-        access = mmap.ACCESS_COPY if private else mmap.ACCESS_WRITE
-        return memoryview(mmap.mmap(self.descriptor, self.size, access=access))
+        # Not mmap.mmap: it keeps a descriptor open as long as the memory lives, and a process has only so many.
+        system = ctypes.CDLL(None, use_errno=True)
+        system.mmap.restype = ctypes.c_void_p
+        length, flags = ctypes.c_size_t(self.size), mmap.MAP_PRIVATE if private else mmap.MAP_SHARED
+        address = system.mmap(
+            None, length, mmap.PROT_READ | mmap.PROT_WRITE, flags, self.descriptor, ctypes.c_long(0)
+        )  # fmt: skip
+        if address == ctypes.c_void_p(-1).value:
+            error = ctypes.get_errno()
+            raise OSError(error, f"{self.size:,} bytes of shared memory cannot be mapped: {os.strerror(error)}")
+        memory = (ctypes.c_ubyte * self.size).from_address(address)
+        release = weakref.finalize(memory, system.munmap, ctypes.c_void_p(address), length)
+        release.atexit = False  # whoever still uses it then must be able to
+        return memoryview(memory).cast("B")
 
     def close(self) -> None:
         os.close(self.descriptor)

@@ -115,7 +115,8 @@ def run_worker(worker_id: int, connection: Connection, setup: parcel.Parcel | Se
         except Exception as error:
             failure = Failure.of(error, where)
             while (task := tasks.get()) is not None:
-                answer(*task[:2], failure)
+                epoch, number, _ = task
+                answer(epoch, number, failure)
         else:
             _work(known, tasks, answer, where)
     except (BrokenPipeError, ConnectionResetError):
@@ -153,12 +154,14 @@ def _answer(connection: Connection, where: str, epoch: int, number: int, value: 
         packed.close()
 
 
-def _begin(worker_id: int, setup: parcel.Parcel | Setup) -> Setup:
+def _begin(worker_id: int, given: parcel.Parcel | Setup) -> Setup:
     """Seed everything as torch does, and let the user's `worker_init_fn` have its say."""
     global _info
-    if isinstance(setup, parcel.Parcel):
-        packed, setup = setup, setup.open(private=True)
-        packed.close()
+    if isinstance(given, parcel.Parcel):
+        setup: Setup = given.open(private=True)
+        given.close()
+    else:
+        setup = given
     set_num_threads(1)
     seed = setup.base_seed + worker_id
     random.seed(seed)
