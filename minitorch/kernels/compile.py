@@ -106,6 +106,8 @@ EXAMPLES: dict[str, Callable] = {
     **{f"conv{n}d{part}": convolve_all(n, part) for n in (1, 2, 3) for part in ("", "_input", "_weight")},
     "matmul": lambda run, dtype: [run(rows(dtype)[None], rows(dtype).T), run(tall(dtype), tall(dtype).T)],
     "mm": lambda run, dtype: run(rows(dtype), rows(dtype).T),
+    "mv": lambda run, dtype: run(rows(dtype), rows(dtype)[0]),
+    "dot": lambda run, dtype: run(rows(dtype)[0], rows(dtype)[0]),
     "max_pool2d_with_indices": lambda run, dtype: run(
         image(dtype), kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), dilation=(1, 1), ceil_mode=False
     ),

@@ -7,9 +7,11 @@ every time.
 """
 
 # Matrix products, against NumPy's BLAS.
-PRODUCT = 512  # elements of the first matrix; below, a look at the shapes would be felt
+PRODUCT = 2048  # elements of the first of two batches, from which on a kernel is worth calling
+ALONE = 262144  # multiply-adds, up to which OpenBLAS runs a product in one thread
+ALONE_VECTOR = 9000  # the same for a product with a vector
 TWO_ROWS = 40000  # elements of the second matrix, from which on two rows are two products with a vector
-TINY_PRODUCTS = 27  # multiply-adds of each matrix of a batch, up to which plain loops are faster
+TINY_PRODUCTS = 64  # multiply-adds of each matrix of a batch, up to which plain loops are faster
 
 # Convolutions, of the kernels in conv.py.
 CHANNELS = 13  # channels of the result per group, from which on they fill the lanes better than pixels

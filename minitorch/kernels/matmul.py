@@ -23,7 +23,10 @@ are left to BLAS, as products with a vector: they run as fast as memory delivers
 each are plain loops.
 """
 
+from functools import lru_cache
+
 import numpy as np
+from numba.extending import register_jitable
 
 from . import threads
 from .jit import njit, plain, take
@@ -39,7 +42,7 @@ COLUMN_BLOCK = 512
 VECTOR_ROWS = 2  # so few rows are products of a matrix with a vector
 FEW_ROWS = 3 * ROWS  # would not pay for packing
 FEW_COLUMNS = 96  # whose rows lie so close that a block of them fits the L1 cache as it is
-TINY = 27  # multiply-adds, below which plain loops are faster than tiles
+TINY = 125  # multiply-adds, up to which plain loops are faster than tiles
 ZERO = np.zeros(1, np.int64)
 
 
@@ -146,22 +149,43 @@ def multiply(counter, left, left_starts, left_steps, right, right_starts, right_
         task = take(counter)
 
 
+@register_jitable
+def product(left, at_left, left_steps, right, at_right, right_steps, out, to, rows, inner, columns):
+    """out[to:] as (rows, columns) = one matrix times another, in plain loops."""
+    for i in range(rows):
+        for j in range(columns):
+            total = left[at_left + i * left_steps[0]] * right[at_right + j * right_steps[1]]
+            for k in range(1, inner):
+                a = left[at_left + i * left_steps[0] + k * left_steps[1]]
+                total += a * right[at_right + k * right_steps[0] + j * right_steps[1]]
+            out[to + i * columns + j] = total
+
+
 @njit
 def multiply_tiny(counter, left, left_starts, left_steps, right, right_starts, right_steps, out, sizes, task_size):
-    """One thread. As `multiply`, for matrices of a few numbers each: plain loops; right_steps: along k and the columns."""
+    """One thread. As `multiply`, for matrices of a few numbers each; right_steps: along k and the columns.
+
+    The loops of the most common sizes have constant lengths, for the compiler to unroll.
+    """
     rows, inner, columns = sizes
     first = take(counter) * task_size
     while first < len(left_starts):
-        for b in range(first, min(first + task_size, len(left_starts))):
-            for i in range(rows):
-                for j in range(columns):
-                    total = out.dtype.type(0)
-                    for k in range(inner):
-                        total += (
-                            left[left_starts[b] + i * left_steps[0] + k * left_steps[1]]
-                            * right[right_starts[b] + k * right_steps[0] + j * right_steps[1]]
-                        )
-                    out[(b * rows + i) * columns + j] = total
+        last = min(first + task_size, len(left_starts))
+        if rows == inner == columns == 2:
+            for b in range(first, last):
+                product(left, left_starts[b], left_steps, right, right_starts[b], right_steps, out, b * 4, 2, 2, 2)
+        elif rows == inner == columns == 3:
+            for b in range(first, last):
+                product(left, left_starts[b], left_steps, right, right_starts[b], right_steps, out, b * 9, 3, 3, 3)
+        elif rows == inner == columns == 4:
+            for b in range(first, last):
+                product(left, left_starts[b], left_steps, right, right_starts[b], right_steps, out, b * 16, 4, 4, 4)
+        else:
+            for b in range(first, last):
+                to = b * rows * columns
+                product(
+                    left, left_starts[b], left_steps, right, right_starts[b], right_steps, out, to, rows, inner, columns
+                )
         first = take(counter) * task_size
 
 
@@ -179,17 +203,23 @@ def in_memory_order(array):
     return array.reshape(-1), array.strides
 
 
+@lru_cache(256)
+def starts(shape: tuple[int, ...], steps: tuple[int, ...], batch: tuple[int, ...]) -> np.ndarray:
+    """Where each matrix of a batch starts, the leading dimensions (shape, steps) being broadcast to `batch`."""
+    total = np.zeros(1, np.int64)
+    for n, step in zip(shape, steps, strict=True):
+        total = np.add.outer(total, step * np.arange(n))
+    return np.broadcast_to(total.reshape(shape), batch).ravel()
+
+
 def starts_of(shape, strides, batch, itemsize):
     """Where each matrix of the batch starts, and the steps within one, in elements."""
-    *steps, row_step, column_step = (s // itemsize for s in strides)
-    if not batch:
-        return ZERO, row_step, column_step
-    starts = np.zeros(1, np.int64)
-    for n, step in zip(shape[:-2], steps, strict=True):
-        starts = np.add.outer(starts, step * np.arange(n))
-    return np.broadcast_to(starts.reshape(shape[:-2]), batch).ravel(), row_step, column_step
+    *steps, row_step, column_step = [s // itemsize for s in strides]
+    return starts(shape[:-2], tuple(steps), batch), row_step, column_step
 
 
+@accelerates("dot")
+@accelerates("mv")
 @accelerates("mm")
 @accelerates("matmul")
 def matmul(input, other):

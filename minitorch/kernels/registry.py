@@ -12,8 +12,8 @@ ran before, so that a program gives the same bits every time.
 
 from __future__ import annotations
 
-import functools
 import importlib
+import sys
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
@@ -22,7 +22,7 @@ import numpy as np
 
 from ..core.op import REGISTRY
 from ..draws import DRAWS
-from . import crossovers
+from . import blas, crossovers
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -33,30 +33,21 @@ class Kernel(NamedTuple):
     """module: the file in this package that holds the kernel.
     least: elements of the first input from which on `auto` considers it.
     worth: of the arrays and parameters, whether `auto` takes it then (None: always).
+    instead: what `auto` runs where it does not take the kernel, if that is not the reference.
     """
 
     module: str
     least: int
     worth: Callable | None = None
+    instead: Callable | None = None
 
 
-def products(input, other):
-    """BLAS, which np.matmul calls, is as fast as it can be, but for batches of tiny matrices and matrices of two rows."""
-    warm_blas()
-    if input.ndim == 2:
-        return input.shape[0] == 2 and other.size >= crossovers.TWO_ROWS
+NEVER = sys.maxsize  # the least size of a kernel that `auto` never takes
+
+
+def tiny(input, other):
+    """Batches of tiny matrices, for which np.matmul calls BLAS one by one."""
     return other.ndim > 2 and input.shape[-2] * other.shape[-2] * other.shape[-1] <= crossovers.TINY_PRODUCTS
-
-
-@functools.cache
-def warm_blas() -> None:
-    """Touch OpenBLAS's work buffer once (1 ms).
-
-    Until the first product of a certain size has written to all of it, float32 products of some 100 to 350 rows run three
-    times slower on AVX2 machines (measured with OpenBLAS 0.3.31): what is fetched ahead lies in pages that do not exist yet.
-    """
-    tall = np.zeros((384, 64), np.float32)
-    np.dot(tall, np.zeros((64, 384), np.float32))
 
 
 def planes(input, *others, **params):
@@ -71,8 +62,10 @@ def not_last(input, *, dim, keepdim):
 
 KERNELS: dict[str, Kernel] = {
     **{f"conv{n}d{part}": Kernel("conv", 0) for n in (1, 2, 3) for part in ("", "_input", "_weight")},
-    "matmul": Kernel("matmul", crossovers.PRODUCT, products),
-    "mm": Kernel("matmul", crossovers.PRODUCT, products),
+    "matmul": Kernel("matmul", crossovers.PRODUCT, tiny, blas.matmul),
+    "mm": Kernel("matmul", NEVER, instead=blas.mm),
+    "mv": Kernel("matmul", NEVER, instead=blas.mv),
+    "dot": Kernel("matmul", NEVER, instead=blas.dot),
     "max_pool2d_with_indices": Kernel("pool", 256),
     "scatter_planes": Kernel("pool", 256),
     "batch_norm_train": Kernel("norm", 64),
@@ -143,9 +136,13 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
     """A function like `reference` that runs the kernel where `mode` asks for it."""
     if mode == "numpy":
         return reference
-    _, least, worth = KERNELS[name]
+    _, least, worth, instead = KERNELS[name]
     if mode == "numba":
         least, worth = 0, None
+    elif instead is not None:
+        reference = instead
+        if least == NEVER:
+            return reference
     fast = None
 
     def chosen(first, *others, **params):

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["get_num_threads", "physical_cores", "run", "set_num_threads", "threads_for"]
+__all__ = ["each", "get_num_threads", "physical_cores", "run", "set_num_threads", "threads_for"]
 
 
 def cpu_quota() -> float:
@@ -67,7 +67,7 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(threads: int) -> None:
-    """Use this many threads in kernels, and in BLAS if threadpoolctl is installed."""
+    """Use this many threads in kernels, and in the BLAS below linear algebra if threadpoolctl is installed."""
     global count
     if isinstance(threads, bool) or not isinstance(threads, int):
         raise TypeError(f"set_num_threads expects an int, but got {type(threads).__name__}")
@@ -142,6 +142,21 @@ def run(kernel, threads: int, *arguments) -> None:
     for error in errors:
         if error is not None:
             raise error
+
+
+def each(function, items, threads: int) -> None:
+    """Call function(item) for every item, in so many threads, each of which takes the next one when it is done with its own."""
+    if threads == 1 or len(items) == 1:
+        for item in items:
+            function(item)
+        return
+    queue = iter(items)  # taking the next one is atomic
+
+    def work(counter) -> None:
+        for item in queue:
+            function(item)
+
+    run(work, min(threads, len(items)))
 
 
 if hasattr(os, "register_at_fork"):

@@ -151,16 +151,20 @@ def public_matmul(input: Tensor, other: Tensor) -> Tensor:
     Two vectors: their dot product. Matrix and vector: (n, m), (m,) to (n,) and the other way round. Otherwise matrix
     products over broadcast leading dimensions. RuntimeError for sizes or types that do not fit.
     """
-    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+    try:
+        a, b = input.array, other.array
+    except AttributeError:
         check_types("matmul", input, other)
-    a, b = input.array, other.array
+        raise
     n, m = a.ndim, b.ndim
+    if n == 2 and m == 2 and a.dtype is b.dtype:
+        try:
+            return mm(input, other)
+        except RuntimeError:  # looked into only now: small products feel every check
+            _check_product("matmul", input, other)
+            raise
     if a.dtype is not b.dtype:
         check_types("matmul", input, other)
-    if n == 2 and m == 2:
-        if a.shape[1] != b.shape[0]:
-            _check_product("matmul", input, other)
-        return mm(input, other)
     if n == 0 or m == 0:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {n}D and {m}D")
     if a.shape[-1] != b.shape[-2 if m > 1 else -1]:
@@ -274,10 +278,14 @@ def _linear_weight(g: Tensor, input: Tensor) -> Tensor:
 )
 def linear_layer(input, weight, bias=None):
     """z = input @ weight^T + bias: (..., m), (n, m), (n,) to (..., n)"""
-    out = multiply.op.kernel(input if input.ndim > 1 else input[None], weight.T)
+    if input.ndim == 2:
+        out = mm.op.kernel(input, weight.T)
+    else:
+        *batch, m = input.shape
+        out = mm.op.kernel(input.reshape(prod(batch), m), weight.T).reshape(*batch, len(weight))
     if bias is not None:
         out += bias
-    return out if input.ndim > 1 else out[0]
+    return out
 
 
 @function(torch="nn.functional.linear")

@@ -1,0 +1,214 @@
+"""Matrix products by NumPy's BLAS: one call for small ones, pieces for large ones, in the threads of threads.py.
+
+A BLAS that has threads cuts a product by their number, and rounds differently at the seams, so that another machine gives
+other last digits. Here BLAS is held to one thread, and a large product is cut where its shape says, however many threads
+there are to take the pieces:
+
+         A       B           C                      A        B           C
+       +---+  +------+    +------+                +---+  +---+---+   +---+---+
+       |   |  |      |    |      |  piece 0       |   |  |   |   |   | 0 | 1 |     more columns than rows:
+       +---+  +------+    +------+                +---+  +---+---+   +---+---+     B and C are cut
+       |   |              |      |  piece 1
+       +---+              +------+
+
+2 M N K operations on M K + K N + M N numbers. Each piece reads the whole of the other matrix, so it has at least LEAST rows or
+columns to make use of it. (One thread loses nothing: tall products even gain, as the pieces of A stay in the L2 cache.)
+
+Three kinds of products are not BLAS's own: an outer product, which it would first fill with zeros; two rows, for which it
+would copy all of B, as two products with a vector; and, in matmul.py, batches of tiny matrices.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.util
+from collections.abc import Callable, Sequence
+from math import prod
+from threading import Lock
+
+import numpy as np
+
+from ..core.op import REGISTRY
+from . import crossovers, threads
+
+__all__ = ["dot", "matmul", "mm", "mv", "one_thread", "pieces"]
+
+PIECES = 8  # at most
+PIECE = 2_000_000  # multiply-adds at least
+LEAST, UNIT = 96, 48  # rows or columns of a piece: at least, and a multiple of what the register tiles of BLAS have
+BOOL = np.dtype(np.bool_)
+
+
+def blas_functions() -> tuple[Callable[[], int], Callable[[int], None]]:
+    """(get, set) the number of threads of the OpenBLAS behind NumPy; any other BLAS is left alone, as if it had one.
+
+    threadpoolctl would find them too, but takes ten times as long for each call.
+    """
+    spec = importlib.util.find_spec("numpy._core._multiarray_umath")
+    if spec is None or spec.origin is None:
+        return lambda: 1, lambda number: None
+    library = ctypes.CDLL(spec.origin)  # looks names up in the libraries it is linked with
+    for prefix in ("scipy_openblas_", "openblas_"):
+        for suffix in ("64_", ""):
+            names = [f"{prefix}{what}_num_threads{suffix}" for what in ("get", "set")]
+            if all(hasattr(library, name) for name in names):
+                get, set_ = (getattr(library, name) for name in names)
+                set_.restype = None
+                return get, set_
+    return lambda: 1, lambda number: None
+
+
+class OneThread:
+    """While a `with` block of any thread runs, BLAS has one thread; after the last one as many as before."""
+
+    def __init__(self) -> None:
+        self.lock, self.users, self.before = Lock(), 0, 1
+        self.get, self.set = blas_functions()
+
+    def always(self) -> bool:
+        """Whether BLAS has one thread anyway."""
+        return self.users == 0 and self.get() == 1
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.users == 0:
+                self.before = self.get()
+                self.set(1)
+            self.users += 1
+
+    def __exit__(self, *exception) -> None:
+        with self.lock:
+            self.users -= 1
+            if self.users == 0:
+                self.set(self.before)
+
+
+one_thread = OneThread()
+
+
+def warm(item: int = 0) -> None:
+    """Touch OpenBLAS's work buffer once (1 ms): each of its concurrent calls has one.
+
+    Until the first product of a certain size has written to all of it, float32 products of some 30 to 350 rows run two or three
+    times slower on AVX2 machines (measured with OpenBLAS 0.3.31): what is fetched ahead lies in pages that do not exist yet.
+    """
+    np.dot(np.zeros((384, 64), np.float32), np.zeros((64, 384), np.float32))
+
+
+@functools.cache
+def warm_all(number: int) -> None:
+    threads.each(warm, range(number), number)
+
+
+def share_out(piece: Callable, parts: Sequence, number: int) -> None:
+    """piece(part) for all parts, in so many threads."""
+    warm_all(number)
+    threads.each(piece, parts, number)
+
+
+warm()
+
+
+@functools.lru_cache(1024)
+def pieces(count: int, work: int) -> tuple[slice, ...]:
+    """Slices of `count` rows or columns, of one length but the last. They depend on nothing else."""
+    number = max(1, min(PIECES, work // PIECE, count // LEAST))
+    step = -(-count // (number * UNIT)) * UNIT if number > 1 else max(count, 1)
+    return tuple(slice(i, min(i + step, count)) for i in range(0, count, step))
+
+
+def mm(input, mat2):
+    """As the reference: (n, m) times (m, p)."""
+    rows, inner, size = len(input), len(mat2), mat2.size
+    work = rows * size
+    if work <= crossovers.ALONE_VECTOR or (work <= crossovers.ALONE and rows > 2 and size > inner):
+        return REGISTRY["mm"].reference(input, mat2) if input.dtype is BOOL else input.dot(mat2)
+    dtype = input.dtype
+    if dtype.kind != "f" or input.shape[1] != inner:
+        return REGISTRY["mm"].reference(input, mat2)
+    if inner == 1:
+        return np.multiply(input, mat2)
+    columns = mat2.shape[1]
+    vectors = rows == 2 and size >= crossovers.TWO_ROWS
+    cut = pieces(max(rows, columns), work)
+    if len(cut) == 1 and not vectors and one_thread.always():
+        return input.dot(mat2)
+    out = np.empty((rows, columns), dtype)
+
+    def piece(part: slice) -> None:
+        if rows >= columns:
+            np.matmul(input[part], mat2, out=out[part])
+        else:
+            np.matmul(input, mat2[:, part], out=out[:, part])
+
+    with one_thread:
+        if vectors:
+            for i in range(2):
+                np.dot(input[i], mat2, out=out[i])
+        elif len(cut) == 1:
+            np.dot(input, mat2, out=out)
+        else:
+            share_out(piece, cut, threads.threads_for(work))
+    return out
+
+
+def mv(input, vec):
+    """As the reference: (n, m) times (m,)."""
+    work = input.size
+    if work <= crossovers.ALONE_VECTOR or input.dtype.kind != "f" or input.shape[1] != len(vec):
+        return input.dot(vec)
+    cut = pieces(len(input), work)
+    if len(cut) == 1 and one_thread.always():
+        return input.dot(vec)
+    out = np.empty(len(input), input.dtype)
+    with one_thread:
+        share_out(lambda part: np.dot(input[part], vec, out=out[part]), cut, threads.threads_for(work))
+    return out
+
+
+def dot(input, tensor):
+    """As the reference: (n,) times (n,)."""
+    if input.size <= crossovers.ALONE_VECTOR or one_thread.always():
+        return input.dot(tensor)
+    with one_thread:
+        return input.dot(tensor)
+
+
+def matmul(input, other):
+    """As the reference: batches of matrices."""
+    if other.ndim == 2:
+        if input.ndim == 2:
+            return mm(input, other)
+        *batch, m = input.shape
+        return mm(input.reshape(prod(batch), m), other).reshape(*batch, other.shape[1])
+    rows, (inner, columns) = input.shape[-2], other.shape[-2:]
+    work = max(input.size * columns, other.size * rows)
+    limit = crossovers.ALONE if rows > 1 < columns else crossovers.ALONE_VECTOR
+    if rows * inner * columns <= limit and (work < 2 * PIECE or threads.get_num_threads() == 1):
+        return np.matmul(input, other)
+    if input.dtype.kind != "f" or input.shape[-1] != inner:
+        return np.matmul(input, other)
+    batch = np.broadcast_shapes(input.shape[:-2], other.shape[:-2])
+    count = prod(batch)
+    if count == 1:
+        return mm(input.reshape(rows, inner), other.reshape(inner, columns)).reshape(*batch, rows, columns)
+    number = threads.threads_for(count * rows * inner * columns)
+    out = np.empty((*batch, rows, columns), input.dtype)
+    axis = int(np.argmax(batch)) - out.ndim
+    step = -(-out.shape[axis] // (4 * number)) if number > 1 else out.shape[axis]
+
+    def piece(start: int) -> None:
+        part = slice(start, start + step)
+        np.matmul(along(input, axis, part), along(other, axis, part), out=along(out, axis, part))
+
+    with one_thread:  # every matrix is a product of its own: here the cut changes no bit
+        share_out(piece, range(0, out.shape[axis], step), number)
+    return out
+
+
+def along(array, axis: int, part: slice):
+    """array[part] along an axis counted from the end; the whole array where it is broadcast along it."""
+    if -axis > array.ndim or array.shape[axis] == 1:
+        return array
+    return array[(..., part, *[slice(None)] * (-axis - 1))]
