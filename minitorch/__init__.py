@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib
 import warnings
 
-from . import access, autograd, dtypes, extend, legacy, methods, ops
+from . import access, autograd, dtypes, extend, legacy, methods, ops, settings, storage
 from .access import channels_last, channels_last_3d, contiguous_format, memory_format, preserve_format, strided
+from .amp.autocast_mode import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .batching import vmap
 from .core.op import PUBLIC, op
 from .core.tensor import Tensor
 from .devices import device
@@ -36,6 +38,25 @@ from .generator import Generator, default_generator
 from .kernels.threads import get_num_threads, set_num_threads
 from .printing import get_printoptions, set_printoptions
 from .random import fork_rng, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .settings import (
+    _assert,
+    are_deterministic_algorithms_enabled,
+    compile,
+    get_default_device,
+    get_deterministic_debug_mode,
+    get_float32_matmul_precision,
+    get_num_interop_threads,
+    is_deterministic_algorithms_warn_only_enabled,
+    is_inference_mode_enabled,
+    set_default_device,
+    set_default_tensor_type,
+    set_deterministic_debug_mode,
+    set_float32_matmul_precision,
+    set_flush_denormal,
+    set_num_interop_threads,
+    typename,
+    use_deterministic_algorithms,
+)
 from .shapes import Size
 
 # Overflow, division by zero and nan are values here, as in torch, not events.
@@ -49,7 +70,8 @@ __version__ = "0.1.0"
 methods.bind()
 access.bind_properties()
 legacy.bind()
-globals().update(legacy.TYPES)
+globals().update(legacy.TYPES, **storage.STORAGES)
+settings.TENSOR_TYPES.update({name: kind.dtype for name, kind in legacy.TYPES.items()})
 for _name, _function in PUBLIC.items():
     if "." not in _name:
         globals()[_name] = methods.with_out(_name, _function) if _name in methods.OUT else _function
@@ -58,19 +80,32 @@ float, int = float32, int32
 
 _SUBMODULES = frozenset(
     [
+        "_C",
+        "accelerator",
+        "amp",
+        "backends",
         "cli",
+        "compiler",
+        "cuda",
+        "distributed",
         "distributions",
         "func",
+        "futures",
+        "fx",
+        "hub",
         "io",
         "jit",
         "kernels",
         "linalg",
         "models",
+        "multiprocessing",
         "nn",
         "optim",
         "profiler",
         "special",
+        "testing",
         "utils",
+        "version",
         "vision",
         "viz",
     ]

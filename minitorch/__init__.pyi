@@ -180,6 +180,7 @@ def hardshrink(input: Tensor, lambd: builtins.float = ..., *, out: Any = ...) ->
 def heaviside(input: Tensor, values: Tensor, *, out: Any = ...) -> Tensor: ...
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: builtins.float = ..., size_average: Any = ..., reduce: Any = ..., reduction: builtins.str = ...) -> Tensor: ...
 def histc(input: Tensor, bins: builtins.int = ..., min: builtins.float = ..., max: builtins.float = ..., *, out: Any = ...) -> Tensor: ...
+def histogram(input: Tensor, bins: Any, *, range: Any = ..., weight: Any = ..., density: builtins.bool = ...) -> Any: ...
 def hsplit(input: Tensor, indices_or_sections: Any) -> Any: ...
 def hstack(tensors: Any, *, out: Any = ...) -> Tensor: ...
 def hypot(input: Tensor, other: Tensor, *, out: Any = ...) -> Tensor: ...
@@ -343,6 +344,7 @@ def softmax(input: Tensor, dim: Any = ..., dtype: Any = ..., *, out: Any = ...) 
 def sort(input: Tensor, dim: builtins.int = ..., descending: builtins.bool = ..., *, stable: Any = ..., out: Any = ...) -> Any: ...
 def split(tensor: Tensor, split_size_or_sections: Any, dim: builtins.int = ...) -> Any: ...
 def split_with_sizes(input: Tensor, split_sizes: Any, dim: builtins.int = ...) -> Any: ...
+def spmm(input: Tensor, mat2: Tensor) -> Tensor: ...
 def sqrt(input: Tensor, *, out: Any = ...) -> Tensor: ...
 def square(input: Tensor, *, out: Any = ...) -> Tensor: ...
 def squeeze(input: Tensor, dim: Any = ...) -> Tensor: ...
@@ -398,24 +400,37 @@ def zeros_like(input: Any, *, out: Any = ..., dtype: Any = ..., layout: Any = ..
 
 from . import autograd as autograd, io as io, kernels as kernels, nn as nn, optim as optim
 from . import utils as utils, vision as vision
+from .storage import BFloat16Storage as BFloat16Storage
 BFloat16Tensor: Any
+from .storage import BoolStorage as BoolStorage
 BoolTensor: Any
+from .storage import ByteStorage as ByteStorage
 ByteTensor: Any
+from .storage import CharStorage as CharStorage
 CharTensor: Any
+from .storage import DoubleStorage as DoubleStorage
 DoubleTensor: Any
+from .storage import FloatStorage as FloatStorage
 FloatTensor: Any
 from .generator import Generator as Generator
+from .storage import HalfStorage as HalfStorage
 HalfTensor: Any
+from .storage import IntStorage as IntStorage
 IntTensor: Any
+from .storage import LongStorage as LongStorage
 LongTensor: Any
 PUBLIC: Any
+from .storage import ShortStorage as ShortStorage
 ShortTensor: Any
 from .shapes import Size as Size
 annotations: Any
+from .settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
+from .amp.autocast_mode import autocast as autocast
 bfloat16: Any
 bool: Any
 channels_last: Any
 channels_last_3d: Any
+from .settings import compile as compile
 contiguous_format: Any
 default_generator: Any
 from .devices import device as device
@@ -429,7 +444,12 @@ float16: Any
 float32: Any
 float64: Any
 from .random import fork_rng as fork_rng
+from .amp.autocast_mode import get_autocast_dtype as get_autocast_dtype
+from .settings import get_default_device as get_default_device
 from .dtypes import get_default_dtype as get_default_dtype
+from .settings import get_deterministic_debug_mode as get_deterministic_debug_mode
+from .settings import get_float32_matmul_precision as get_float32_matmul_precision
+from .settings import get_num_interop_threads as get_num_interop_threads
 from .kernels.threads import get_num_threads as get_num_threads
 from .printing import get_printoptions as get_printoptions
 from .random import get_rng_state as get_rng_state
@@ -443,6 +463,8 @@ int16: Any
 int32: Any
 int64: Any
 int8: Any
+from .amp.autocast_mode import is_autocast_enabled as is_autocast_enabled
+from .settings import is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled
 from .core.state import is_grad_enabled as is_grad_enabled
 long: Any
 from .random import manual_seed as manual_seed
@@ -453,12 +475,21 @@ from .core.op import op as op
 pi: Any
 preserve_format: Any
 from .random import seed as seed
+from .settings import set_default_device as set_default_device
 from .dtypes import set_default_dtype as set_default_dtype
+from .settings import set_default_tensor_type as set_default_tensor_type
+from .settings import set_deterministic_debug_mode as set_deterministic_debug_mode
+from .settings import set_float32_matmul_precision as set_float32_matmul_precision
+from .settings import set_flush_denormal as set_flush_denormal
 from .core.state import set_grad_enabled as set_grad_enabled
+from .settings import set_num_interop_threads as set_num_interop_threads
 from .kernels.threads import set_num_threads as set_num_threads
 from .printing import set_printoptions as set_printoptions
 from .random import set_rng_state as set_rng_state
 short: Any
 strided: Any
+from .settings import typename as typename
 uint8: Any
+from .settings import use_deterministic_algorithms as use_deterministic_algorithms
+from .batching.vmap import vmap as vmap
 __version__: str

@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from . import dtypes
-from .core.tensor import Tensor, wrap_as
+from .core.tensor import Tensor, wrap, wrap_as
 from .ops.creation import empty
 from .ops.data import tensor
 from .shapes import Size
+from .storage import TypedStorage
 
 
 def construct(dtype: dtypes.dtype, args: tuple) -> Tensor:
@@ -25,6 +26,10 @@ def construct(dtype: dtypes.dtype, args: tuple) -> Tensor:
             if value.dtype is not dtype:
                 raise TypeError(f"expected a tensor of type {dtype} but got {value.dtype}")
             return value.detach()
+        if isinstance(value, TypedStorage):
+            if value.dtype is not dtype:
+                raise TypeError(f"expected a storage of {dtype} but got one of {value.dtype}")
+            return wrap(value.array)
         if isinstance(value, Size):
             return empty(tuple(value), dtype=dtype)
         if isinstance(value, (list, tuple, np.ndarray)):

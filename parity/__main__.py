@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.table import Table
 
 from . import dropin
 from .choices import CHECKS, DTYPES, LAYOUTS, NARROW
 from .guard import NoTorch, cuda_missing, real_torch
-from .scripts import recorder
+from .scripts import coverage, recorder, scan
 from .scripts import run as scripts_run
 
 DIFFERS, NO_TORCH, SKIPPED = 1, 3, 4
@@ -166,7 +168,7 @@ def run_program(seed: int, script: str, arguments: tuple[str, ...]) -> None:
         console.print(str(error), style="bold red", markup=False)
         sys.exit(NO_TORCH)
     found, mine, true = scripts_run.run_both(script, arguments, seed)
-    scripts_run.report(console, found, mine, true)
+    scripts_run.report(console, script, found, mine, true)
     sys.exit(0 if found.same else DIFFERS)
 
 
@@ -185,6 +187,56 @@ def run_on_minitorch(as_module: bool, script: str, arguments: tuple[str, ...]) -
     except Exception as error:
         dropin.explain(error)
         raise
+
+
+@main.command("scan")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--missing", is_flag=True, help="Only what minitorch lacks.")
+def scan_programs(path: Path, missing: bool) -> None:
+    """List the names of torch that the programs at PATH (a file or a folder) use, without running them.
+
+    Ends with 0 when minitorch has them all, with 1 otherwise.
+    """
+    sys.exit(run_scan(path, missing))
+
+
+def run_scan(path: Path, missing: bool) -> int:
+    """The body of ``scan``."""
+    console = Console()
+    uses, failed = scan.scan(path)
+    lacking = [use for use in uses if not use.supported]
+    table = Table("name", "minitorch", "used", "first")
+    for use in lacking if missing else uses:
+        file, line = use.places[0]
+        verdict = "yes" if use.supported else "no (if it is Tensor's)" if use.guessed else "no"
+        style = None if use.supported else "red"
+        table.add_row(use.name, verdict, str(len(use.places)), f"{os.path.relpath(file)}:{line}", style=style)
+    if table.row_count:
+        console.print(table)
+    for file, why in failed.items():
+        console.print(f"{file} could not be read: {why}", style="yellow", markup=False)
+    console.print(f"{len(uses) - len(lacking)} of {len(uses)} names are in minitorch", style="bold", markup=False)
+    return DIFFERS if lacking else 0
+
+
+@main.command("coverage")
+@click.option("--write", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write the page to FILE.")
+@click.option("--missing", is_flag=True, help="Only what minitorch lacks.")
+def show_coverage(path: Path | None, missing: bool) -> None:
+    """List the names of torch that real programs use, how many repositories use each, and whether minitorch has it."""
+    console = Console()
+    if path is not None:
+        path.write_text(coverage.page())
+    names = coverage.surface()
+    table = Table("name", "repositories", "minitorch")
+    for name in sorted(names, key=lambda n: -n.repositories):
+        if not (missing and name.present):
+            table.add_row(name.name, str(name.repositories), "yes" if name.present else "no")
+    if path is None:
+        console.print(table)
+    for title, chosen in (("used by three or more repositories", coverage.OFTEN), ("all", 0)):
+        present, total = coverage.share(n for n in names if n.repositories >= chosen)
+        console.print(f"{title}: {present} of {total} ({present / total:.1%})", markup=False)
 
 
 @main.command("record", hidden=True, context_settings=PROGRAM)

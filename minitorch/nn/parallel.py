@@ -37,3 +37,25 @@ def data_parallel(module: Module, inputs, device_ids=None, output_device=None, d
     """`module(*inputs, **module_kwargs)`."""
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)
     return module(*inputs, **(module_kwargs or {}))
+
+
+def scatter(inputs, target_gpus, dim: int = 0):
+    """[inputs]: all of it for the one device there is."""
+    return [inputs]
+
+
+def gather(outputs, target_device, dim: int = 0):
+    """The outputs of the devices joined along `dim`: those of the one there is."""
+    return outputs[0]
+
+
+def replicate(network: Module, devices, detach: bool = False) -> list[Module]:
+    """[network]: a copy for each device, of which there is one."""
+    return [network]
+
+
+def parallel_apply(modules, inputs, kwargs_tup=None, devices=None) -> list:
+    """Every module on its input."""
+    options = kwargs_tup or [{}] * len(modules)
+    pairs = zip(modules, inputs, options, strict=True)
+    return [module(*(x if isinstance(x, tuple) else (x,)), **extra) for module, x, extra in pairs]

@@ -178,7 +178,7 @@ def public_matmul(input: Tensor, other: Tensor) -> Tensor:
     return multiply(input, other)
 
 
-@function(torch="mm")
+@function(torch=("mm", "spmm"))
 def public_mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices, (n, m) and (m, p). RuntimeError for anything else."""
     check_types("mm", input, mat2)

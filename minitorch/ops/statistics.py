@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from ..core import results
 from ..core.levels import per_example
 from ..core.lifted import numbers
 from ..core.op import GENERAL, KEEP, SAME, function, op
@@ -131,6 +132,58 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         raise RuntimeError("histc(): max must be larger than min")
     dtype = input.array.dtype.type
     return histogram_counts(input, bins=bins, low=dtype(low), high=dtype(high))
+
+
+@function(torch="histogram")
+@per_example
+def histogram(
+    input: Tensor,
+    bins: int | Tensor,
+    *,
+    range: tuple[float, float] | None = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """(hist, bin_edges): how many elements, or how much of their weight, each bin has, and its borders.
+
+    bins: their number, in equal parts of `range` or of the input's own; or their borders, in ascending order. A bin has
+    its lower border, the last one both. density: divided by the sum and the widths, so that the integral is 1.
+    Elements outside are not counted.
+    """
+    array = input.array.reshape(-1)
+    if array.dtype not in (np.float32, np.float64):
+        raise NotImplementedError(f"histogram() is not implemented for {input.dtype}")
+    if weight is not None and weight.array.shape != input.array.shape:
+        raise RuntimeError(
+            f"torch.histogramdd: if weight tensor is provided it should have the shape of the input, got "
+            f"{list(weight.shape)} for {list(input.shape)}"
+        )
+    edges = bins.array if isinstance(bins, Tensor) else _equal_bins(array, bins, range)
+    if edges.ndim != 1:
+        raise RuntimeError(
+            f"torch.histogramdd: bins tensor should have one dimension, but got {edges.ndim} dimensions in the bins tensor"
+        )
+    weights = None if weight is None else weight.array.reshape(-1)
+    hist = np.histogram(array, edges, weights=weights)[0].astype(array.dtype)
+    if density:
+        hist = hist / hist.sum() / np.diff(edges)
+    return results.histogram(wrap(hist), wrap(edges.astype(array.dtype)))
+
+
+def _equal_bins(array: np.ndarray, bins: int, range: tuple[float, float] | None) -> np.ndarray:
+    """The borders of `bins` equal parts."""
+    if bins <= 0:
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
+    low, high = range if range is not None else (array.min(), array.max()) if array.size else (0, 1)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise RuntimeError(f"torch.histogramdd: dimension 0's range [{low}, {high}] is not finite")
+    if low > high:
+        raise RuntimeError(
+            f"torch.histogramdd: min should not exceed max, but got min {low} max {high} for dimension 0"
+        )
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, bins + 1).astype(array.dtype)
 
 
 @op(GENERAL, dtype=KEEP)

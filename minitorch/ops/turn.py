@@ -6,6 +6,8 @@ says `reread`.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..core.inplace import check_rewritable
@@ -14,6 +16,7 @@ from ..core.op import function
 from ..core.state import state
 from ..core.tensor import Tensor, bump_version, node_of, set_node
 from ..strided import address, element_strides
+from .factory import read_size
 from .part import as_strided, as_strided_view
 from .permute import t, transpose
 from .shape import squeeze, unsqueeze
@@ -57,3 +60,38 @@ for _name, _view in {
     "swapdims": transpose, "as_strided": as_strided,
 }.items():  # fmt: skip
     _in_place_view(_name, _view)
+
+
+@function(torch="Tensor.resize_")
+def resize_(input: Tensor, *sizes, memory_format=None) -> Tensor:
+    """Read the tensor's memory as a row-major tensor of another size; what is beyond it is new and uninitialised.
+
+    Where the memory is too small the tensor moves to a larger one, and tensors that shared the old one no longer do.
+    RuntimeError for a tensor that requires grad.
+    """
+    if input.requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    size = read_size("resize_", sizes)
+    array, count = input.array, math.prod(size)
+    memory = storage_of(array).view(array.dtype)
+    start = (address(array) - address(memory)) // array.itemsize if memory.size else 0
+    flat = memory[start : start + count]
+    if flat.size < count:
+        flat = np.empty(count, array.dtype)
+        flat[: memory.size - start] = memory[start:]
+    input.array, input.row_major = flat.reshape(size), False
+    bump_version(input)
+    return input
+
+
+@function(torch="Tensor.resize_as_")
+def resize_as_(input: Tensor, the_template: Tensor, memory_format=None) -> Tensor:
+    """`resize_` to the size of another tensor."""
+    return resize_(input, tuple(the_template.array.shape))
+
+
+def storage_of(array: np.ndarray) -> np.ndarray:
+    """The whole memory that an array views, as a row of its elements: (n,)."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array.T.reshape(-1) if array.flags.f_contiguous else array.reshape(-1)

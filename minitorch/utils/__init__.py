@@ -1,5 +1,5 @@
 """torch.utils: data sets and loaders, checkpointing."""
 
-from . import checkpoint, data
+from . import _pytree, checkpoint, data, model_zoo
 
-__all__ = ["checkpoint", "data"]
+__all__ = ["_pytree", "checkpoint", "data", "model_zoo"]

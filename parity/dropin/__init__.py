@@ -77,6 +77,9 @@ class SameModule(Loader):
         if not hasattr(self.module, "__path__"):
             # `from torch.nn.functional import name` only asks the finder, whose refusal explains, inside a package.
             self.module.__path__ = []
+        if module.__name__ == "torch":
+            # Programs read the version to learn what torch can do.
+            self.module.__version__ = f"{importlib.import_module('minitorch.version').torch}+minitorch"
         sys.modules[module.__name__] = self.module
 
 

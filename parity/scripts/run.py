@@ -18,6 +18,7 @@ from rich.table import Table
 from .compare import Comparison, Finding, compare, named
 from .kept import Kept
 from .recorder import Call
+from .scan import scan
 
 SHOWN = 40  # losses at most
 
@@ -128,7 +129,7 @@ def without_numbers(line: str) -> str:
     return re.sub(r"[-+]?[\d.]+(e[-+]?\d+)?", "#", line)
 
 
-def report(console: Console, found: Comparison, mine: Run, true: Run) -> None:
+def report(console: Console, script: str, found: Comparison, mine: Run, true: Run) -> None:
     """Everything that was found, the verdict last."""
     print_numbers(console, found)
     print_outputs(console, mine, true)
@@ -138,6 +139,9 @@ def report(console: Console, found: Comparison, mine: Run, true: Run) -> None:
         if run.code and not other.code:
             tail = "\n".join(run.complained.strip().splitlines()[-12:])
             console.print(f"on {run.library} the program ended with {run.code}:\n{tail}", markup=False, highlight=False)
+    lacking = [use.name for use in scan(Path(script))[0] if not use.supported]
+    if lacking:
+        console.print(f"minitorch lacks: {', '.join(lacking)}", style="yellow", markup=False, highlight=False)
     counted = f"{found.calls} calls, {len(found.numbers)} numbers read, {found.steps} optimizer steps"
     if found.same:
         widest, call = found.widest

@@ -4,15 +4,16 @@
 `save`) raises.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from ..trees import flatten as _flatten_tree
+from . import annotations
 
 T = TypeVar("T")
 
 __all__ = [
-    "Final", "TracerWarning", "annotate", "export", "freeze", "ignore", "interface", "is_scripting", "is_tracing", "isinstance",
+    "Final", "TracerWarning", "annotate", "annotations", "export", "freeze", "ignore", "interface", "is_scripting", "is_tracing", "isinstance",
     "load", "optimize_for_inference", "save", "script", "script_if_tracing", "set_fusion_strategy", "trace", "trace_module",
     "unused",
 ]  # fmt: skip
@@ -90,6 +91,11 @@ def annotate(the_type: Any, the_value: T) -> T:
 def isinstance(obj: Any, target_type: Any) -> bool:  # noqa: A001 - torch's name
     """As Python's."""
     return _isinstance(obj, target_type)
+
+
+def _flatten(tree: Any) -> tuple[list, Any]:
+    """(the leaves of nested tuples, lists and dictionaries, what to rebuild them from)."""
+    return _flatten_tree(tree)
 
 
 def set_fusion_strategy(strategy: Any) -> list:
