@@ -400,27 +400,27 @@ def zeros_like(input: Any, *, out: Any = ..., dtype: Any = ..., layout: Any = ..
 
 from . import autograd as autograd, io as io, kernels as kernels, nn as nn, optim as optim
 from . import utils as utils, vision as vision
-from .storage import BFloat16Storage as BFloat16Storage
+BFloat16Storage: Any
 BFloat16Tensor: Any
-from .storage import BoolStorage as BoolStorage
+BoolStorage: Any
 BoolTensor: Any
-from .storage import ByteStorage as ByteStorage
+ByteStorage: Any
 ByteTensor: Any
-from .storage import CharStorage as CharStorage
+CharStorage: Any
 CharTensor: Any
-from .storage import DoubleStorage as DoubleStorage
+DoubleStorage: Any
 DoubleTensor: Any
-from .storage import FloatStorage as FloatStorage
+FloatStorage: Any
 FloatTensor: Any
 from .generator import Generator as Generator
-from .storage import HalfStorage as HalfStorage
+HalfStorage: Any
 HalfTensor: Any
-from .storage import IntStorage as IntStorage
+IntStorage: Any
 IntTensor: Any
-from .storage import LongStorage as LongStorage
+LongStorage: Any
 LongTensor: Any
 PUBLIC: Any
-from .storage import ShortStorage as ShortStorage
+ShortStorage: Any
 ShortTensor: Any
 from .shapes import Size as Size
 annotations: Any

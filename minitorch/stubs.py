@@ -11,7 +11,7 @@ import keyword
 from pathlib import Path
 
 import minitorch
-from minitorch import legacy, methods
+from minitorch import legacy, methods, storage
 from minitorch.core import tensor as core_tensor
 from minitorch.core.op import PUBLIC
 
@@ -158,10 +158,14 @@ def top_level_stub() -> str:
         if name.startswith("_") or name in seen or inspect.ismodule(value) or not _usable(name):
             continue
         module = getattr(value, "__module__", "") or ""
-        if name not in legacy.TYPES and (
-            (inspect.isclass(value) or inspect.isfunction(value))
-            and module.startswith("minitorch.")
-            and value.__name__ == name
+        if (
+            name not in legacy.TYPES
+            and name not in storage.STORAGES
+            and (
+                (inspect.isclass(value) or inspect.isfunction(value))
+                and module.startswith("minitorch.")
+                and value.__name__ == name
+            )
         ):
             lines.append(f"from .{module.removeprefix('minitorch.')} import {name} as {name}")
         else:
