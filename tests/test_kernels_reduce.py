@@ -1,10 +1,10 @@
-"""Sums along axes and of rows by index, against the references in float64."""
+"""Reductions and running sums along axes, rows and elements by index, and transposed copies: against the references in float64."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_cases import DTYPES, LAYOUTS, draw, exactly
+from kernel_cases import DTYPES, LAYOUTS, draw, exactly, laid_out, rms
 
 from minitorch.core.op import REGISTRY
 from minitorch.kernels.registry import accelerated
@@ -12,7 +12,7 @@ from minitorch.kernels.registry import accelerated
 
 @settings(deadline=None, max_examples=60)
 @given(
-    name=st.sampled_from(["sum_dims", "mean_dims"]), shape=st.lists(st.integers(1, 12), min_size=1, max_size=4), data=st.data(),
+    name=st.sampled_from(["sum_dims", "mean_dims"]), shape=st.lists(st.integers(1, 20), min_size=1, max_size=4), data=st.data(),
     keepdim=st.booleans(), dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS), seed=st.integers(0, 2**31),
 )  # fmt: skip
 def test_sums_and_means(name, shape, data, keepdim, dtype, layout, seed):
@@ -34,6 +34,138 @@ def test_many_terms_lose_nothing():
         assert (abs(found / truth - 1) < 5e-7).all()
     wide = draw(0, (3, 5, 2500), "float32")
     assert np.allclose(accelerated("sum_dims")(wide, dim=(1,), keepdim=False), wide.sum(1, dtype=np.float64), atol=1e-5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    name=st.sampled_from(["var_dims", "std_dims", "vector_norm_dims", "logsumexp_dims"]), data=st.data(), last=st.sampled_from([1, 9, 1500]),
+    shape=st.lists(st.integers(1, 6), max_size=3), far=st.sampled_from([0, 100]), keepdim=st.booleans(),
+    dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_variances_norms_and_logsumexp(name, data, last, shape, far, keepdim, dtype, layout, seed):
+    x = draw(seed, [*shape, last], dtype, layout) + np.asarray(far, dtype)
+    dim = tuple(sorted(data.draw(st.lists(st.integers(0, x.ndim - 1), unique=True))))
+    others = {"vector_norm_dims": dict(ord=data.draw(st.sampled_from([1, 2, 3]))), "logsumexp_dims": {}}
+    params = dict(dim=dim, keepdim=keepdim, **others.get(name, dict(correction=data.draw(st.sampled_from([0, 1])))))
+    with np.errstate(all="ignore"):
+        found = accelerated(name)(x, **params)
+        truth = REGISTRY[name].reference(x.astype(np.float64), **params)
+    assert found.shape == truth.shape and found.dtype == dtype
+    assert np.allclose(found, truth, rtol=50 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["sum_all", "mean_all"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_all_elements(name, layout):
+    for size in (1, 1023, 70_001):
+        x = draw(size, (size,), "float32", layout)
+        truth = REGISTRY[name].reference(x.astype(np.float64))
+        assert np.allclose(
+            accelerated(name)(x), truth, rtol=0, atol=1e-7 * abs(x).sum() / (size if "mean" in name else 1)
+        )
+    assert accelerated("sum_all")(np.ones(0, np.float32)) == 0
+
+
+def test_logsumexp_of_infinities():
+    inf, nan = np.inf, np.nan
+    x = np.array([[-inf] * 3, [inf, 0, 1], [inf, -inf, 0], [nan, 0, inf], [-inf, 2, -inf]], "float32")
+    with np.errstate(all="ignore"):
+        found = accelerated("logsumexp_dims")(x, dim=(1,), keepdim=False)
+    assert np.array_equal(found, np.array([-inf, inf, inf, nan, 2], "float32"), equal_nan=True)
+
+
+def test_reductions_are_as_accurate_as_torchs():
+    torch = pytest.importorskip("torch")
+    x = draw(0, (16, 100_000), "float32") + 10
+    theirs = {"sum_dims": torch.sum, "var_dims": torch.var, "vector_norm_dims": torch.linalg.vector_norm,
+              "logsumexp_dims": torch.logsumexp}  # fmt: skip
+    for name, function in theirs.items():
+        params = {"var_dims": dict(correction=1), "vector_norm_dims": dict(ord=2)}.get(name, {})
+        truth = REGISTRY[name].reference(x.astype(np.float64), dim=(1,), keepdim=False, **params)
+        found = accelerated(name)(x, dim=(1,), keepdim=False, **params)
+        assert rms(found - truth) <= 2 * rms(function(torch.tensor(x), dim=1).numpy() - truth) + 1e-8 * rms(truth)
+
+
+def test_threads_change_nothing():
+    x = draw(0, (70, 5000), "float32")
+    index = np.random.default_rng(0).integers(0, 70, (70,))
+    calls = [
+        lambda: accelerated("sum_dims")(x, dim=(1,), keepdim=False),
+        lambda: accelerated("sum_all")(x),
+        lambda: accelerated("var_dims")(x, dim=(0, 1), correction=1, keepdim=False),
+        lambda: accelerated("cumsum_dim")(x, dim=1, reverse=True),
+        lambda: accelerated("cumsum_dim")(x, dim=0, reverse=False),
+        lambda: accelerated("add_at")(x, index, size=(70, 5000)),
+        lambda: accelerated("copied")(x.T, order="C"),
+    ]
+    for call in calls:
+        results = []
+        for count in (1, 2, 3):
+            with exactly(count):
+                results.append(call())
+        assert np.array_equal(results[0], results[1]) and np.array_equal(results[0], results[2])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    shape=st.lists(st.integers(0, 12), min_size=1, max_size=3), dim=st.integers(0, 2), reverse=st.booleans(),
+    dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_running_sums(shape, dim, reverse, dtype, layout, seed):
+    x, dim = draw(seed, shape, dtype, layout), dim % len(shape)
+    found = accelerated("cumsum_dim")(x, dim=dim, reverse=reverse)
+    truth = REGISTRY["cumsum_dim"].reference(x.astype(np.float64), dim=dim, reverse=reverse)
+    assert found.dtype == dtype and found.flags.c_contiguous
+    assert np.allclose(found, truth, rtol=0, atol=4 * np.finfo(dtype).eps * abs(x).sum())
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    shape=st.lists(st.integers(1, 40), min_size=1, max_size=4), data=st.data(), dtype=st.sampled_from(DTYPES),
+    order=st.sampled_from(["C", "K"]), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_transposed_copies(shape, data, dtype, order, seed):
+    turned = draw(seed, shape, dtype).transpose(data.draw(st.permutations(range(len(shape)))))
+    for x in (turned, turned[..., ::-1], turned[1:]):
+        found, expected = accelerated("copied")(x, order=order), REGISTRY["copied"].reference(x, order=order)
+        assert np.array_equal(found, expected) and found.strides == expected.strides and not np.shares_memory(found, x)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    sizes=st.lists(st.integers(1, 6), min_size=1, max_size=4), dim=st.integers(0, 3), count=st.integers(0, 7),
+    data=st.data(), dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_elements_read_and_added_along_a_dimension(sizes, dim, count, data, dtype, layout, seed):
+    dim %= len(sizes)
+    shape = [count if d == dim else data.draw(st.integers(1, n)) for d, n in enumerate(sizes)]
+    index = laid_out(np.random.default_rng(seed).integers(0, sizes[dim], shape), layout)
+    x, g = draw(seed, sizes, dtype, layout), draw(seed + 1, shape, dtype, layout)
+    assert np.array_equal(
+        accelerated("gather_at")(x, index, dim=dim), REGISTRY["gather_at"].reference(x, index, dim=dim)
+    )
+    found = accelerated("scatter_zeros")(g, index, dim=dim, size=tuple(sizes))
+    truth = REGISTRY["scatter_zeros"].reference(g.astype(np.float64), index, dim=dim, size=tuple(sizes))
+    assert found.dtype == dtype and np.allclose(found, truth, atol=1e-5)
+    place = np.array(index.reshape(-1)[:4] - sizes[dim])  # negative ones count from the end
+    values = draw(seed, (*sizes[:dim], place.size, *sizes[dim + 1 :]), dtype, layout)
+    indices = (*[None] * dim, place)
+    found = accelerated("add_at")(values, *indices, size=tuple(sizes))
+    truth = REGISTRY["add_at"].reference(values.astype(np.float64), *indices, size=tuple(sizes))
+    assert found.dtype == dtype and np.allclose(found, truth, atol=1e-5)
+
+
+def test_places_outside_are_an_error():
+    x, index = draw(0, (3, 4), "float32"), np.full((3, 4), 4)
+    for call in (
+        lambda: accelerated("gather_at")(x, index, dim=1),
+        lambda: accelerated("gather_at")(x, -index, dim=0),
+        lambda: accelerated("scatter_zeros")(x, index, dim=1, size=(3, 4)),
+        lambda: accelerated("scatter_zeros")(x, index, dim=0, size=(3, 4)),
+        lambda: accelerated("add_at")(x, index[:, 0], size=(4, 4)),
+    ):
+        with pytest.raises(IndexError, match="out of bounds"):
+            call()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -8,8 +8,9 @@ registry.py     which implementation runs, and when      threads.py   the thread
 jit.py          the door to Numba, the cache on disk     simd.py      register tiles, moves.py copies
 matmul.py       panels and cache blocks
 conv.py         convolution: channels.py, correlate.py, winograd.py, winograd_weight.py, depthwise.py over geometry.py
-softmax.py      one pass per row                         pool.py      max pooling
-norm.py         batch, layer, group and RMS norm         reduce.py    sums along leading axes, of rows by index
+softmax.py      one pass per row; strips.py side by side pool.py      max pooling
+norm.py         batch, layer, group and RMS norm         reduce.py    sums, means, variances; scan.py running sums
+indexing.py     rows and elements by index               transpose.py copies into row-major order
 attention.py    attention, a tile of scores at a time    pointwise.py activations; elementary.py: exp, tanh, erf
 steps.py        SGD and Adam over all parameters         draws.py     random numbers from the twister
 """

@@ -49,6 +49,21 @@ def two(run, dtype, **params):
     run(rows(dtype), rows(dtype), **params)
 
 
+def wide(run, dtype, **params):
+    run(np.ones((2, 8), dtype), **params)
+
+
+def softmax_all(run, dtype):
+    """A small table, a large one, and one whose rows lie side by side."""
+    for shape, dim in (((3, 4), 1), ((3, 4, 2), 2), ((3, 16), 0)):
+        run(np.ones(shape, dtype), dim=dim)
+
+
+def softmax_backward(run, dtype):
+    for shape, dim in (((3, 4), 1), ((3, 4, 2), 2), ((3, 16), 0)):
+        run(np.ones(shape, dtype), np.ones(shape, dtype), dim=dim)
+
+
 ACTIVATIONS: dict[str, dict] = {
     "leaky": dict(slope=0.01),
     "exponential_linear": dict(negative=1.0, scale=1.0, rate=1.0),
@@ -153,17 +168,29 @@ EXAMPLES: dict[str, Callable] = {
             "mish",
         )
     },
-    "sum_dims": lambda run, dtype: run(np.ones((3, 8), dtype), dim=(0,), keepdim=False),
-    "mean_dims": lambda run, dtype: run(np.ones((3, 8), dtype), dim=(0,), keepdim=False),
+    "sum_all": one,
+    "mean_all": one,
+    **dict.fromkeys(
+        ("sum_dims", "mean_dims"),
+        lambda run, dtype: [run(np.ones((9, 8), dtype), dim=dim, keepdim=False) for dim in ((0,), (1,))],
+    ),
+    **dict.fromkeys(("var_dims", "std_dims"), partial(wide, dim=(1,), correction=1, keepdim=False)),
+    "vector_norm_dims": partial(wide, dim=(1,), ord=2, keepdim=False),
+    "cumsum_dim": lambda run, dtype: [run(rows(dtype), dim=dim, reverse=False) for dim in (0, 1)],
     "add_rows": lambda run, dtype: run(rows(dtype), np.zeros(3, np.int64), size=(2, 4), coefficient=None),
+    "add_at": lambda run, dtype: run(rows(dtype), np.zeros(3, np.int64), size=(2, 4)),
+    "gather_at": lambda run, dtype: [run(rows(dtype), np.zeros((3, 4), np.int64), dim=d) for d in (0, 1)],
+    "scatter_zeros": lambda run, dtype: [
+        run(rows(dtype), np.zeros((3, 4), np.int64), dim=d, size=(3, 4)) for d in (0, 1)
+    ],
+    "copied": lambda run, dtype: run(np.ones((16, 16), dtype).T, order="C"),
     "attention": lambda run, dtype: run(*[rows(dtype)] * 3, scale=1.0, causal=False),
     "attention_backward": lambda run, dtype: run(
         rows(dtype), rows(dtype)[:, 0], *[rows(dtype)] * 4, rows(dtype)[:, 0], scale=1.0, causal=False
     ),
-    "softmax": lambda run, dtype: run(rows(dtype), dim=1),
-    "log_softmax": lambda run, dtype: run(rows(dtype), dim=1),
-    "softmax_backward": lambda run, dtype: run(rows(dtype), rows(dtype), dim=1),
-    "log_softmax_backward": lambda run, dtype: run(rows(dtype), rows(dtype), dim=1),
+    **dict.fromkeys(("softmax", "log_softmax"), softmax_all),
+    **dict.fromkeys(("softmax_backward", "log_softmax_backward"), softmax_backward),
+    "logsumexp_dims": partial(one, dim=(1,), keepdim=False),
 }
 
 

@@ -55,11 +55,6 @@ def planes(input, *others, **params):
     return input.ndim > 2
 
 
-def not_last(input, *, dim, keepdim):
-    """NumPy adds along the last axis as quickly."""
-    return bool(dim) and max(dim) < input.ndim - 1
-
-
 KERNELS: dict[str, Kernel] = {
     **{f"conv{n}d{part}": Kernel("conv", 0) for n in (1, 2, 3) for part in ("", "_input", "_weight")},
     "matmul": Kernel("matmul", crossovers.PRODUCT, tiny, blas.matmul),
@@ -99,15 +94,26 @@ KERNELS: dict[str, Kernel] = {
     "softplus_backward": Kernel("pointwise", 256),
     "mish_kernel": Kernel("pointwise", 256),
     "mish_backward": Kernel("pointwise", 256),
-    "sum_dims": Kernel("reduce", 2048, not_last),
-    "mean_dims": Kernel("reduce", 2048, not_last),
-    "add_rows": Kernel("reduce", 64),
+    "sum_all": Kernel("reduce", 16384),
+    "mean_all": Kernel("reduce", 16384),
+    "sum_dims": Kernel("reduce", 2048),
+    "mean_dims": Kernel("reduce", 2048),
+    "var_dims": Kernel("reduce", 256),
+    "std_dims": Kernel("reduce", 256),
+    "vector_norm_dims": Kernel("reduce", 16384),
+    "cumsum_dim": Kernel("scan", 256),
+    "add_rows": Kernel("indexing", 64),
+    "add_at": Kernel("indexing", 64),
+    "gather_at": Kernel("indexing", 512),
+    "scatter_zeros": Kernel("indexing", 64),
+    "copied": Kernel("transpose", 4096),
     "attention": Kernel("attention", 256),
     "attention_backward": Kernel("attention", 256),
     "softmax": Kernel("softmax", 64),
     "log_softmax": Kernel("softmax", 64),
     "softmax_backward": Kernel("softmax", 64),
     "log_softmax_backward": Kernel("softmax", 64),
+    "logsumexp_dims": Kernel("softmax", 64),
 }
 
 IMPLEMENTATIONS: dict[str, Callable] = {}  # filled by @accelerates as modules are imported

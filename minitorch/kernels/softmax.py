@@ -1,7 +1,8 @@
-"""softmax and log_softmax with their backward passes: one row at a time, while it is in the L1 cache.
+"""softmax, log_softmax and their backward passes, and logsumexp: one row at a time, while it is in the L1 cache.
 
     softmax(x)      y = exp(x - max x) / sum exp(x - max x)          grad_x = y * (g - sum g * y)
     log_softmax(x)  y = x - max x - log sum exp(x - max x)           grad_x = g - exp(y) * sum g
+    logsumexp(x)    y = max x + log sum exp(x - max x)
 
 The maximum is subtracted so that no exp overflows. Sums are taken in chunks, and the chunks are added
 in float64: a row of a million float32 loses nothing.
@@ -12,12 +13,15 @@ import math
 
 import numpy as np
 
+from ..core.op import REGISTRY
+from ..shapes import reduced_shape
 from . import threads
 from .elementary import add, exp, larger
 from .jit import inner, njit, plain, take
 from .registry import accelerates
+from .strips import WIDE, strips_backward, strips_softmax
 
-__all__ = ["log_softmax", "log_softmax_backward", "softmax", "softmax_backward"]
+__all__ = ["log_softmax", "log_softmax_backward", "logsumexp_dims", "softmax", "softmax_backward"]
 
 CHUNK = 1024  # elements summed in their own precision, in dozens of partial sums
 TASK = 16384  # elements of a task, about: what fits into the caches
@@ -109,6 +113,30 @@ def few_rows_backward(grad, y, out, logarithm):
     backward_of(grad, y, out, logarithm)
 
 
+@njit
+def rows_logsumexp(counter, x, out, rows):
+    """One thread. x: (count, width), out: (count); `rows` of them are a task."""
+    count, width = x.shape
+    kind, zero = x.dtype.type, x.dtype.type(0)
+    first = take(counter) * rows
+    while first < count:
+        for row in range(first, min(count, first + rows)):
+            a = x[row]
+            greatest = a[0]
+            for i in range(width):
+                greatest = larger(a[i], greatest)
+            greatest = greatest if abs(greatest) < np.inf else zero
+            total = 0.0
+            for j in range(0, width, CHUNK):
+                c = a[j : j + CHUNK]
+                part = zero
+                for i in range(len(c)):
+                    part = add(part, exp(c[i] - greatest))
+                total += part
+            out[row] = kind(np.log(total) + greatest)
+        first = take(counter) * rows
+
+
 def along_last(array, dim):
     """The array with axis `dim` moved to the end, in C order."""
     if dim != -1 and dim != array.ndim - 1:
@@ -121,10 +149,19 @@ def small(array, dim):
     return dim == 1 and array.ndim == 2 and 0 < array.size <= TASK and array.flags.carray
 
 
-def run(kernel, arrays, dim, logarithm):
+def run(kernel, across, arrays, dim, logarithm):
+    """kernel: for rows that are contiguous; across: for those along another axis."""
     first = arrays[0]
     if first.ndim == 0:  # one element is a row of its own
-        return run(kernel, [a.reshape(1) for a in arrays], 0, logarithm).reshape(())
+        return run(kernel, across, [a.reshape(1) for a in arrays], 0, logarithm).reshape(())
+    count, beside = first.shape[dim], math.prod(first.shape[dim % first.ndim + 1 :])
+    if beside >= WIDE and first.size:
+        out = np.empty(first.shape, first.dtype)
+        flat = [plain(a).reshape(-1) for a in (*arrays, out)]
+        width = min(beside, max(WIDE, TASK // count // WIDE * WIDE))
+        sizes = first.size // (count * beside), count, beside
+        threads.run(across, threads.threads_for(20 * out.size), *flat, sizes, width, logarithm)
+        return out
     arrays = [along_last(a, dim) for a in arrays]
     out = np.empty_like(arrays[0])
     if out.size:
@@ -139,7 +176,7 @@ def forward(input, dim, logarithm):
         out = np.empty_like(input)
         few_rows(input, out, logarithm)
         return out
-    return run(rows_softmax, (input,), dim, logarithm)
+    return run(rows_softmax, strips_softmax, (input,), dim, logarithm)
 
 
 def backward(grad, output, dim, logarithm):
@@ -147,7 +184,7 @@ def backward(grad, output, dim, logarithm):
         out = np.empty_like(grad)
         few_rows_backward(grad, output, out, logarithm)
         return out
-    return run(rows_backward, (grad, output), dim, logarithm)
+    return run(rows_backward, strips_backward, (grad, output), dim, logarithm)
 
 
 @accelerates("softmax")
@@ -172,3 +209,16 @@ def softmax_backward(grad, output, *, dim):
 def log_softmax_backward(grad, output, *, dim):
     """The gradient of log_softmax's input, from its output."""
     return backward(grad, output, dim, True)
+
+
+@accelerates("logsumexp_dims")
+def logsumexp_dims(input, *, dim, keepdim):
+    """ln sum exp(input) over the dimensions `dim`."""
+    if not dim or not input.size:
+        return REGISTRY["logsumexp_dims"].reference(input, dim=dim, keepdim=keepdim)
+    kept = [d for d in range(input.ndim) if d not in dim]
+    out = np.empty([input.shape[d] for d in kept], input.dtype)
+    rows = plain(input.transpose(*kept, *sorted(dim))).reshape(out.size, -1)
+    many = max(1, TASK // rows.shape[1])
+    threads.run(rows_logsumexp, threads.threads_for(15 * input.size), rows, out.reshape(-1), many)
+    return out.reshape(reduced_shape(input.shape, dim, keepdim))
