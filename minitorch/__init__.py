@@ -102,6 +102,7 @@ _SUBMODULES = frozenset(
         "nn",
         "optim",
         "profiler",
+        "serialization",
         "special",
         "testing",
         "utils",
@@ -112,8 +113,13 @@ _SUBMODULES = frozenset(
 )
 
 
+_LAZY = {"save": "serialization", "load": "serialization"}  # functions at home in a submodule
+
+
 def __getattr__(name):
     # Loaded when first asked for, so that `import minitorch` stays fast.
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module 'minitorch' has no attribute {name!r}")

@@ -44,6 +44,8 @@ FLOORS = [
         "compiler",
         "distributed",
         "multiprocessing",
+        "serialization",
+        "onnx",
     },
     {"__init__", "__main__", "cli", "info", "stubs", "viz", "models", "train"},
 ]
@@ -56,6 +58,9 @@ OPTIONAL = {
     "PIL",
     "ml_dtypes",
     "safetensors",
+    "tensorboardX",
+    "onnx",
+    "einops",
     "threadpoolctl",
     "click",
     "tqdm",

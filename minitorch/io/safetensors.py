@@ -26,19 +26,24 @@ def save_file(
 
     TypeError for a value that is neither Tensor nor ndarray, or of a type the format does not have.
     """
+    content = serialised(tensors, metadata)
+    # Not the library's own save_file: a kill would leave its temporary file behind, under a name nobody knows.
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def serialised(tensors: Mapping[str, Tensor | np.ndarray], metadata: Mapping[str, str] | None = None) -> bytes:
+    """The content of a file with these tensors. TypeError as for `save_file`."""
     from safetensors import SafetensorError
-    from safetensors.numpy import save as serialise
+    from safetensors.numpy import save
 
     # The writer takes the memory as it lies, whatever the strides say: everything must be in C order first.
     # (ascontiguousarray makes 0-dim arrays 1-dim, hence the reshape.)
     arrays = {name: _in_c_order(name, value) for name, value in tensors.items()}
     try:
-        content = serialise(arrays, metadata=None if metadata is None else dict(metadata))
+        return save(arrays, metadata=None if metadata is None else dict(metadata))
     except SafetensorError as error:
-        raise TypeError(f"{path} cannot be written: {error}") from error
-    # Not the library's own save_file: a kill would leave its temporary file behind, under a name nobody knows.
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+        raise TypeError(f"the tensors cannot be written: {error}") from error
 
 
 def _in_c_order(name: str, value: Tensor | np.ndarray) -> np.ndarray:

@@ -49,7 +49,9 @@ class Crew:
     def _start(self, context: Any, worker_id: int, setup: Parcel | Setup) -> None:
         ours, theirs = context.Pipe()
         self.connections.append(ours)
-        process = context.Process(target=run_worker, args=(worker_id, theirs, setup), daemon=True)
+        # A fork has our ends of all pipes too, and must let go of them to see the pipe end when this process dies.
+        inherited = list(self.connections) if context.get_start_method() == "fork" else []
+        process = context.Process(target=run_worker, args=(worker_id, theirs, setup, inherited), daemon=True)
         try:
             process.start()
         except (AttributeError, TypeError, ValueError) as error:

@@ -102,8 +102,12 @@ class Setup:
     num_workers: int
 
 
-def run_worker(worker_id: int, connection: Connection, setup: parcel.Parcel | Setup) -> None:
-    """The life of worker number `worker_id`."""
+def run_worker(
+    worker_id: int, connection: Connection, setup: parcel.Parcel | Setup, inherited: list[Connection]
+) -> None:
+    """The life of worker number `worker_id`. `inherited`: the parent's ends of pipes."""
+    for theirs in inherited:
+        theirs.close()
     _leave_interrupts_to_the_parent()
     tasks: queue.SimpleQueue = queue.SimpleQueue()
     threading.Thread(target=_read_tasks, args=(connection, tasks), daemon=True).start()

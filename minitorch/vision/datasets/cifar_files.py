@@ -148,10 +148,9 @@ def read_archive(path: Path, folder: str, names: Iterable[str]) -> dict[str, byt
     wanted = {f"{folder}/{name}": name for name in names}
     found: dict[str, bytes] = {}
     try:
-        with (
-            gzip.open(path, "rb") as unpacked,
-            tarfile.open(fileobj=_Limited(unpacked, MAX_ARCHIVE), mode="r|") as archive,  # type: ignore[call-overload]
-        ):
+        with gzip.open(path, "rb") as unpacked:
+            limited = _Limited(unpacked, MAX_ARCHIVE)
+            archive = tarfile.open(fileobj=limited, mode="r|")  # type: ignore[call-overload]
             for member in archive:
                 name = wanted.get(member.name)
                 if name is None:
@@ -161,8 +160,8 @@ def read_archive(path: Path, folder: str, names: Iterable[str]) -> dict[str, byt
                 stream = archive.extractfile(member)
                 assert stream is not None
                 found[name] = stream.read()
-                if len(found) == len(wanted):
-                    break
+            while limited.read(1 << 20):  # only at its end gzip looks at the checksum
+                pass
     except DatasetError as error:
         raise type(error)(f"{path}: {error}") from error
     except EOFError as error:

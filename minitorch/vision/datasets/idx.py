@@ -22,7 +22,7 @@ from .download import MalformedFileError, TruncatedFileError
 
 ELEMENT_TYPES = {8: np.uint8, 9: np.int8, 11: np.int16, 12: np.int32, 13: np.float32, 14: np.float64}
 GZIP_MAGIC = b"\x1f\x8b"
-MAX_BYTES = 1 << 30
+MAX_BYTES, BLOCK = 1 << 30, 1 << 20
 
 
 def read_idx(path: str | Path) -> np.ndarray:
@@ -40,7 +40,10 @@ def read_idx(path: str | Path) -> np.ndarray:
             length = math.prod(shape) * dtype.itemsize
             if length > MAX_BYTES:
                 raise MalformedFileError(f"{path}: the header announces a size of {shape}, above {MAX_BYTES:,} bytes")
-            data = stream.read(length + 1)
+            # Block by block: a reader given a size makes room for all of it, whether so much comes or not.
+            data = bytearray()
+            while len(data) <= length and (block := stream.read(min(BLOCK, length + 1 - len(data)))):
+                data += block
     except EOFError as error:
         raise TruncatedFileError(f"{path}: the compressed data end too early. {AGAIN}") from error
     except (gzip.BadGzipFile, zlib.error) as error:
