@@ -1,4 +1,4 @@
-"""Image data sets under torchvision's names, and the digits that ship with the package."""
+"""Image data sets under torchvision's names, the digits that ship with the package, and the generated world of shapes."""
 
 from .cifar import CIFAR10
 from .digits import Digits
@@ -10,6 +10,7 @@ from .download import (
     TruncatedFileError,
 )
 from .mnist import MNIST, FashionMNIST
+from .shapes import Scene, Shape, Shapes, draw_scene, single_shapes
 from .vision import StandardTransform, VisionDataset
 
 __all__ = [
@@ -21,7 +22,12 @@ __all__ = [
     "FashionMNIST",
     "MNIST",
     "MalformedFileError",
+    "Scene",
+    "Shape",
+    "Shapes",
     "StandardTransform",
     "TruncatedFileError",
     "VisionDataset",
+    "draw_scene",
+    "single_shapes",
 ]
