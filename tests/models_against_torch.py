@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
-from nn_against_torch import assert_same_call, to_ours
+from nn_against_torch import flat, to_ours
 
 import minitorch
+from parity.harness import assert_same
 
 TOLERANCE = 1e-9
 
@@ -28,10 +31,26 @@ def same_weights(mine, true, seed: int = 0) -> None:
 
 
 def assert_same_model(mine, true, *inputs, seed: int = 0) -> None:
-    """The whole of it for the modes that both models are in; the inputs get gradients where they are floats."""
+    """Outputs, gradients of parameters and floating inputs, and buffers afterwards, in the mode that both are in."""
     same_weights(mine, true, seed)
-    inputs = [v.requires_grad_(v.is_floating_point()) if isinstance(v, torch.Tensor) else v for v in inputs]
-    assert_same_call(mine, true, *inputs, tolerance=TOLERANCE, where=type(mine).__name__)
+    theirs = [v.clone().requires_grad_(v.is_floating_point()) if isinstance(v, torch.Tensor) else v for v in inputs]
+    ours = to_ours(theirs)
+    expected, output = flat(true(*theirs)), flat(mine(*ours))
+    close = functools.partial(assert_same, rtol=TOLERANCE, atol=TOLERANCE)
+    for i, (a, b) in enumerate(zip(output, expected, strict=True)):
+        close(a, b, where=f"output {i}")
+    rng = np.random.default_rng(seed)
+    starts = [rng.standard_normal(tuple(b.shape)) for b in expected]
+    torch.autograd.backward(expected, [torch.from_numpy(s) for s in starts])
+    minitorch.autograd.backward(output, [minitorch.from_numpy(s) for s in starts])
+    leaves = [(f"input {i}", a, b) for i, (a, b) in enumerate(zip(flat(ours), flat(theirs), strict=True))]
+    named = zip(mine.named_parameters(), true.named_parameters(), strict=True)
+    leaves += [(name, a, b) for (name, a), (_, b) in named]
+    for name, a, b in leaves:
+        if b.requires_grad:
+            close(a.grad, b.grad, where=f"gradient of {name}")
+    for (name, a), b in zip(mine.named_buffers(), true.buffers(), strict=True):
+        close(a, b, where=name)
 
 
 def random_images(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -82,4 +82,8 @@ def mean_average_precision(
     """
     labels = sorted({int(label) for truth in true for label in truth.labels})
     curves = [precision_recall(found, true, label, threshold) for label in labels]
-    return float(np.mean([average_precision(*curve, method=method) for curve in curves])) if curves else float("nan")
+    return (
+        float(np.mean([average_precision(precision, recall, method) for precision, recall in curves]))
+        if curves
+        else float("nan")
+    )
