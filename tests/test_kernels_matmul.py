@@ -6,8 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import DTYPES, LAYOUTS, draw, exactly, rms
 
-from minitorch.core.op import REGISTRY
-from minitorch.kernels import blas
 from minitorch.kernels.registry import accelerated, tiny
 
 matmul = accelerated("matmul")

@@ -42,7 +42,7 @@ class Net(nn.Module):
         return self.head(x.flatten(1))  # line of head
 
 model = Net()
-images, labels = torch.randn(80, 1, 8, 8), torch.randint(0, 5, (80,))
+images, labels = torch.randn(80, 1, 8, 8), torch.randint(0, 5, (80,))  # line of data
 images[:, :, 0] += 0.1
 optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 schedule = torch.optim.lr_scheduler.StepLR(optimizer, 4, gamma=0.5)
@@ -81,7 +81,7 @@ FAULTS = {
         "d = F.dropout\ndef dropout(*a):\n z = d(*a)\n torch.rand(1)\n return z\ntorch.nn.functional.dropout = dropout",
         "nn.functional.dropout", "dropout",
     ),
-    "a missing name": ("del torch.nn.functional.max_pool2d", "the program", "dropout"),
+    "a missing name": ("del torch.randint", "the program", "data"),
 }  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def test_a_right_library_does_the_same(runs):
     assert found.first is None and found.same, found.first
     assert (found.steps, len([n for n in found.numbers if n.what == "loss"])) == (8, 8)
     assert found.calls > 100
-    assert 0 < found.widest[0] < 1e-3
+    assert 0 < found.widest[0] < 0.02  # of the bias in front of the batch norm, whose steps are noise
     assert scripts.without_numbers(mine.printed) == scripts.without_numbers(true.printed)
 
 
@@ -139,7 +139,7 @@ def test_the_command_says_same_and_ends_with_0(tmp_path):
     script.write_text("import sys, torch\nprint(sys.argv[1:], __name__)\nassert (torch.rand(3) < 1).all()\n")
     done = CliRunner().invoke(main, ["run", "--seed", "3", str(script), "--flag", "x"])
     assert done.exit_code == 0, done.output
-    assert "the same: 3 calls" in done.output
+    assert "the same: 4 calls" in done.output
 
 
 # What is kept of a tensor.

@@ -139,7 +139,7 @@ class Comparer:
             self.excuse(mine, true)
         for i, (left, right) in enumerate(zip(mine.outputs, true.outputs, strict=True)):
             excused = self.excused.get((mine.name, i)) if stepping else None
-            allowed, floor = self.allowance(mine, true, left, right)
+            allowed, floor = self.allowance(mine, true, left, right, stepping)
             difference = apart(left, right, floor, excused)
             if difference.far > allowed:
                 label = mine.labels[i] if mine.labels else f"output {i}" if len(mine.outputs) > 1 else "the result"
@@ -152,7 +152,7 @@ class Comparer:
         self.read_numbers(mine, true)
         found.steps += stepping
 
-    def allowance(self, mine: Call, true: Call, left: Any, right: Any) -> tuple[float, float]:
+    def allowance(self, mine: Call, true: Call, left: Any, right: Any, stepping: bool) -> tuple[float, float]:
         """(the relative distance that rounding explains, the size that it is at least relative to)."""
         own = ROUNDING.get(right.dtype, 0.0) if isinstance(right, Kept) else ROUNDING["float32"]
         unit = UNITS.get(right.dtype, 0.0) if isinstance(right, Kept) else UNITS["float32"]
@@ -165,6 +165,8 @@ class Comparer:
         scale = max((b.largest for _, b in inputs if b.dtype in ROUNDING), default=0.0)
         terms = max((b.size for _, b in inputs), default=1) / max(right.size if isinstance(right, Kept) else 1, 1)
         growth = own * (1 + self.found.steps)
+        if stepping:
+            return growth, 0.0  # what the gradients explain is taken off the distance itself
         if "backward" in mine.name:
             # Relative to the largest of all gradients, but for a factor: one of them may be zero but for rounding.
             scale = max((g.largest for g in true.outputs if isinstance(g, Kept)), default=0.0)
