@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import warnings
 from typing import Any
 
 from .core.state import state
@@ -34,9 +35,12 @@ def get_float32_matmul_precision() -> str:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Float32 products are computed in float32 whatever is set. RuntimeError for another word than torch knows."""
+    """Float32 products are computed in float32 whatever is set. Another word than torch knows is left with a warning."""
     if precision not in PRECISIONS:
-        raise RuntimeError(f"Float32 matmul precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        warnings.warn(
+            f"{precision} is not one of {', '.join(PRECISIONS)}; the current setting is left unchanged", stacklevel=2
+        )
+        return
     _Switches.precision = precision
 
 

@@ -43,11 +43,6 @@ def assert_close(
     (`TOLERANCES`; where two dtypes meet, the wider). msg: another text, or a function of the usual one.
     ValueError where only one tolerance is given, TypeError for what cannot be compared.
     """
-    if (rtol is None) != (atol is None):
-        raise ValueError(
-            f"rtol and atol must both be specified or both be unspecified, but got no "
-            f"{'rtol' if rtol is None else 'atol'} in contrast to {'atol' if rtol is None else 'rtol'}."
-        )
     options = (rtol, atol, equal_nan, check_dtype, check_stride)
     fault = _fault(actual, expected, "", *options)
     if fault is not None:
@@ -77,12 +72,17 @@ def _tensor_fault(
     scalars = not isinstance(actual, (Tensor, np.ndarray)) and not isinstance(expected, (Tensor, np.ndarray))
     try:
         left, right = (x if isinstance(x, Tensor) else tensor(x) for x in (actual, expected))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(
             f"No comparison pair was able to handle inputs of type {type(actual)} and {type(expected)}."
         ) from error
+    if (rtol is None) != (atol is None):
+        raise ValueError(
+            f"rtol and atol must both be specified or both be unspecified, but got no "
+            f"{'rtol' if rtol is None else 'atol'} in contrast to {'atol' if rtol is None else 'rtol'}."
+        )
     a, b = left.array, right.array
-    kind = "Scalars" if scalars else "Tensor-likes"
+    kind = "Scalars" if scalars or a.ndim == b.ndim == 0 else "Tensor-likes"
     item = f"\n\nThe failure occurred for item {where}" if where else ""
     if a.shape != b.shape:
         return f"The values for attribute 'shape' do not match: {left.shape} != {right.shape}.{item}"
@@ -106,10 +106,12 @@ def _tensor_fault(
             near |= np.isnan(a) & np.isnan(b)
     if np.all(near):
         return None
-    a, b = a.astype(np.float64), b.astype(np.float64)
+    # What is printed is computed in the type of the tensors.
+    a, b = (x.array.astype(np.int64) if x.array.dtype.kind in "iub" else x.array for x in (left, right))
+    ratio = np.float32 if b.dtype.kind == "i" else b.dtype
     with np.errstate(all="ignore"):
         absolute = np.where(near, 0, np.abs(a - b))
-        relative = np.where(near, 0, np.abs(a - b) / np.abs(b))
+        relative = np.where(near, 0, (absolute / np.abs(b)).astype(ratio))
     lines = [f"{kind} are not {'close' if rtol or atol else 'equal'}!", ""]
     if a.ndim == 0:
         lines.insert(2, f"Expected {b.item()} but got {a.item()}.")

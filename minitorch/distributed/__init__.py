@@ -191,9 +191,9 @@ def get_world_size(group: Any = None) -> int:
     return -1 if group == GroupMember.NON_GROUP_MEMBER else 1
 
 
-def get_backend(group: Any = None) -> Backend:
+def get_backend(group: Any = None) -> str:
     """The name that the group was made with."""
-    return (group or _default()).backend
+    return str((group or _default()).backend)
 
 
 def get_default_backend_for_device(device: Any) -> str:
