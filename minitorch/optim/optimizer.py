@@ -313,13 +313,13 @@ class PerParameter(Optimizer):
             for group in self.param_groups:
                 _refuse_unsupported(group)
                 params = [p for p in group["params"] if p.grad is not None]
-                once = len(params) == len(set(params))
+                once = len(params) == len(set(map(id, params)))
                 self._kernel = step_kernel(type(self).rule.__name__, params) if once else None
-                self._collected: dict[tuple, list] = {}
+                self._collected: dict[tuple, tuple[dict, list]] = {}  # by the values of their options
                 for p in params:
                     self._update(p, group)
-                for options, many in self._collected.items():
-                    self._kernel.run(many, **dict(options))
+                for options, many in self._collected.values():
+                    self._kernel.run(many, **options)
                 self._collected = {}
             return loss
 
@@ -330,7 +330,7 @@ class PerParameter(Optimizer):
         """Call the rule. Half types are computed in float32 and rounded once at the end."""
         arrays = [p.array, p.grad.array, *[None if s is None else s.array for s in state]]
         if self._kernel is not None and self._kernel.suits(arrays, options):
-            self._collected.setdefault(tuple(options.items()), []).append(arrays)
+            self._collected.setdefault(tuple(options.values()), (options, []))[1].append(arrays)
             bump_version(p)
             return
         if p.array.dtype in NUMPY_HALF:
