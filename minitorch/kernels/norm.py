@@ -40,7 +40,8 @@ __all__ = ["batch_norm_eval", "norm_backward", "normalized", "rms_norm", "rms_no
 
 CHUNK = 1024  # elements of a piece, summed in their own precision, in dozens of partial sums
 ROWS = 64  # rows of a task in `rows`
-COLUMNS = 64  # columns of a task in `columns`
+COLUMNS = 256  # columns of a task in `columns`
+BLOCK = 16  # rows whose sum is taken in their own precision there
 FUSED = {"contract"}  # a * b + c may be rounded once
 
 
@@ -174,7 +175,7 @@ def strips_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight
 def rows(counter, x, z, mean, var, weight, bias, eps, centred):
     """One thread. x, z: flat (count, D); mean, var: (count); weight, bias: (D). centred: False for RMS norm."""
     count, width = len(mean), len(weight)
-    kind = x.dtype.type
+    kind, share = x.dtype.type, 1 / width
     task = take(counter)
     while task * ROWS < count:
         for r in range(task * ROWS, min(count, task * ROWS + ROWS)):
@@ -182,14 +183,17 @@ def rows(counter, x, z, mean, var, weight, bias, eps, centred):
             n = m = m2 = 0.0
             for j in range(0, width, CHUNK):
                 c = a[j : j + CHUNK]
-                middle = kind(sum_of(c) / len(c)) if centred else kind(0)
+                middle = kind(sum_of(c) * (share if len(c) == width else 1 / len(c))) if centred else kind(0)
                 first, second = deviations(c, middle)
-                if centred:
-                    n, m, m2 = merge(n, m, m2, len(c), middle, first, second)
+                if not centred:
+                    m2 += second
+                elif len(c) == width:  # all in one piece, as most rows are: no division
+                    m, m2 = middle + first * share, second - first * (first * share)
                 else:
-                    n, m2 = n + len(c), m2 + second
-            mean[r], var[r] = m, m2 / n
-            middle, scale = kind(m), kind(1 / math.sqrt(m2 / n + eps))
+                    n, m, m2 = merge(n, m, m2, len(c), middle, first, second)
+            square = m2 * share
+            mean[r], var[r] = m, square
+            middle, scale = kind(m), kind(1 / math.sqrt(square + eps))
             for i in range(width):
                 b[i] = (a[i] - middle) * scale * weight[i] + bias[i]
         task = take(counter)
@@ -199,7 +203,7 @@ def rows(counter, x, z, mean, var, weight, bias, eps, centred):
 def rows_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight, sums, eps, centred):
     """One thread. grad, x, gx: flat (count, D); sums: flat (2, tasks, D), zeros: of g xhat and of g over each task."""
     count, width = len(mean), len(weight)
-    kind = x.dtype.type
+    kind, share = x.dtype.type, 1 / width
     task = take(counter)
     while task * ROWS < count:
         for_weight = sums[task * width : (task + 1) * width]
@@ -208,14 +212,15 @@ def rows_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight, 
             here = slice(r * width, (r + 1) * width)
             b, c, d = grad[here], x[here], gx[here]
             middle, std = mean[r], math.sqrt(var[r] + eps)
+            per_std = 1 / std
             shift = slope = 0.0
             for j in range(0, width, CHUNK):
                 first, second = weighted_products(b[j : j + CHUNK], c[j : j + CHUNK], weight[j : j + CHUNK], middle)
                 shift += first
                 slope += second
-            shift = (shift - grad_mean[r] * std) / width if centred else 0.0
-            slope = (slope / std - 2 * grad_var[r] * std * std) / width
-            scale, for_x, constant = kind(1 / std), kind(slope / (std * std)), kind(shift / std)
+            shift = (shift - grad_mean[r] * std) * share if centred else 0.0
+            slope = (slope * per_std - 2 * grad_var[r] * std * std) * share
+            scale, for_x, constant = kind(per_std), kind(slope * per_std * per_std), kind(shift * per_std)
             for i in range(width):
                 away = c[i] - middle
                 d[i] = b[i] * weight[i] * scale - away * for_x - constant
@@ -226,33 +231,42 @@ def rows_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight, 
 
 @njit(fastmath=FUSED)
 def columns(counter, x, z, mean, var, weight, bias, eps):
-    """One thread. x, z: flat (count, C); the rest (C). Sums are kept in float64, one for each of COLUMNS columns."""
+    """One thread. x, z: flat (count, C); the rest (C). Sums of BLOCK rows, and from those the sums in float64."""
     width = len(mean)
     count = len(x) // width
     kind = x.dtype.type
-    total, squares = np.empty(COLUMNS), np.empty(COLUMNS)
+    total, squares, part = np.empty(COLUMNS), np.empty(COLUMNS), np.empty(COLUMNS, x.dtype)
     slope, offset, middle = np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype)
     first = take(counter) * COLUMNS
     while first < width:
         w = min(COLUMNS, width - first)
         total[:] = 0
         squares[:] = 0
-        for start in range(first, len(x), width):
-            a = x[start : start + w]
+        for block in range(0, count, BLOCK):
+            part[:w] = 0
+            for r in range(block, min(count, block + BLOCK)):
+                a = x[r * width + first : r * width + first + w]
+                for i in range(w):
+                    part[i] += a[i]
             for i in range(w):
-                total[i] += a[i]
+                total[i] += part[i]
         for i in range(w):
             total[i] /= count
-        for start in range(first, len(x), width):
-            a = x[start : start + w]
+            middle[i] = total[i]
+        for block in range(0, count, BLOCK):
+            part[:w] = 0
+            for r in range(block, min(count, block + BLOCK)):
+                a = x[r * width + first : r * width + first + w]
+                for i in range(w):
+                    d = a[i] - middle[i]
+                    part[i] += d * d
             for i in range(w):
-                d = a[i] - total[i]
-                squares[i] += d * d
+                squares[i] += part[i]
         for i in range(w):
-            c = first + i
-            mean[c], var[c] = total[i], squares[i] / count
-            middle[i], offset[i] = mean[c], bias[c]
-            slope[i] = kind(weight[c] / math.sqrt(squares[i] / count + eps))
+            c, rounding = first + i, total[i] - middle[i]
+            square = max(squares[i] / count - rounding * rounding, 0.0)
+            mean[c], var[c], offset[i] = total[i], square, bias[c]
+            slope[i] = kind(weight[c] / math.sqrt(square + eps))
         for start in range(first, len(x), width):
             a, b = x[start : start + w], z[start : start + w]
             for i in range(w):
@@ -266,7 +280,12 @@ def columns_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weigh
     width = len(mean)
     count = len(x) // width
     kind = x.dtype.type
-    one, two = np.empty(COLUMNS), np.empty(COLUMNS)
+    one, two, part, product = (
+        np.empty(COLUMNS),
+        np.empty(COLUMNS),
+        np.empty(COLUMNS, x.dtype),
+        np.empty(COLUMNS, x.dtype),
+    )
     for_g, for_x, constant = np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype)
     first = take(counter) * COLUMNS
     while first < width:
@@ -274,11 +293,18 @@ def columns_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weigh
         middle = mean[first : first + w]
         one[:] = 0
         two[:] = 0
-        for start in range(first, len(x), width):
-            b, c = grad[start : start + w], x[start : start + w]
+        for block in range(0, count, BLOCK):
+            part[:w] = 0
+            product[:w] = 0
+            for r in range(block, min(count, block + BLOCK)):
+                here = slice(r * width + first, r * width + first + w)
+                b, c = grad[here], x[here]
+                for i in range(w):
+                    part[i] += b[i]
+                    product[i] += b[i] * (c[i] - middle[i])
             for i in range(w):
-                one[i] += b[i]
-                two[i] += b[i] * (c[i] - middle[i])
+                one[i] += part[i]
+                two[i] += product[i]
         for i in range(w):
             c = first + i
             std = math.sqrt(var[c] + eps)
