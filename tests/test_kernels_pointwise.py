@@ -93,8 +93,9 @@ def test_threads_change_nothing():
 
 
 @njit
-def each(x, exp, expm1, tanh, tail, log1p):
+def each(x, exp, expm1, tanh, tail, log1p, cumulative):
     for i in range(len(x)):
+        cumulative[i] = elementary.cumulative(x[i])
         log1p[i] = elementary.log1p(min(abs(x[i]), x.dtype.type(1)))
         exp[i], expm1[i], tanh[i] = elementary.exp(x[i]), elementary.expm1(x[i]), elementary.tanh(x[i])
         tail[i] = elementary.normal(x[i])[0]
@@ -104,7 +105,7 @@ def each(x, exp, expm1, tanh, tail, log1p):
 def test_errors_in_ulp(dtype, least, most):
     x = np.concatenate([np.linspace(least, most, 20_001), np.linspace(-3, 3, 20_001), draw(0, 5000, "float64") / 1000])
     x = x.astype(dtype)
-    found = np.empty((5, x.size), dtype)
+    found = np.empty((6, x.size), dtype)
     each(x, *found)
     wide = x.astype(np.longdouble)
     smallest = np.finfo(dtype).tiny
@@ -119,3 +120,4 @@ def test_errors_in_ulp(dtype, least, most):
     truth = np.array([0.5 * math.erfc(-v * math.sqrt(0.5)) for v in x.astype(np.float64)])
     near = abs(x) < 9
     assert (abs(found[3] - truth)[near] <= 2 * np.finfo(dtype).eps * np.minimum(1, truth * (4 + wide**2))[near]).all()
+    assert (abs(found[5] - truth) <= 2 * np.finfo(dtype).eps).all()

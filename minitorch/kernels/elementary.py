@@ -23,6 +23,10 @@ least-squares fit to 4e-8 on 0 <= x <= 9.5):
 
     erfc(x) = exp(-x**2) R(x), x >= 0
 
+Where an absolute error of half an ulp of 1 is enough, as in gelu(x) = x Phi(x), which torch computes from erf, Phi needs no
+exponential at all: (Phi(x) - 1/2) / x is a smooth even function, here a quotient of two polynomials in x**2, fitted to 7e-9 by
+least squares that are weighted anew until all peaks of the error are alike (a third of the operations).
+
 log1p needs no bits for the numbers 0 <= t <= 1 that activations have: with s = t / (2 + t) <= 1/3,
 
     ln(1 + t) = 2 artanh(s) = 2 (s + s**3 / 3 + s**5 / 5 + ...)
@@ -39,7 +43,7 @@ from numba.extending import intrinsic, overload
 
 from .jit import inner
 
-__all__ = ["add", "exp", "expm1", "larger", "log1p", "normal", "tanh"]
+__all__ = ["add", "cumulative", "exp", "expm1", "larger", "log1p", "normal", "tanh"]
 
 LN2 = Decimal("0.693147180559945309417232121458176568")
 
@@ -158,6 +162,39 @@ def upper_tail32(x):
     return HALF32 * bell * (series * t), bell
 
 
+CENTRE = (2.275075358500248e-08, 6.3518390635840595e-06, 0.0001687988701742783, 0.004677095869309832, 0.033850116679149146,
+          0.3989422347840687)  # fmt: skip
+UNDER = (
+    1.1975241619258585e-06,
+    7.363842872872943e-05,
+    0.0018842931335547968,
+    0.02864439859516381,
+    0.25151558010833386,
+    1.0,
+)
+CENTRE32, UNDER32 = tuple(np.float32(c) for c in CENTRE), tuple(np.float32(c) for c in UNDER)
+FIVE32 = np.float32(5.5)  # 1 - Phi(5.5) = 2e-8
+
+
+@inner(**FUSED)
+def cumulative32(x):
+    near = -FIVE32 if x < -FIVE32 else x  # written so that NaN passes
+    near = FIVE32 if near > FIVE32 else near
+    square = near * near
+    above, below = CENTRE32[0], UNDER32[0]
+    for coefficient in CENTRE32[1:]:
+        above = above * square + coefficient
+    for coefficient in UNDER32[1:]:
+        below = below * square + coefficient
+    middle = HALF32 + near * (above / below)
+    return ZERO32 if x < -FIVE32 else ONE32 if x > FIVE32 else middle
+
+
+@inner(**FUSED)
+def cumulative64(x):
+    return 0.5 * math.erfc(-x * math.sqrt(0.5))
+
+
 @inner(**FUSED)
 def normal32(x):
     tail, bell = upper_tail32(x if x > ZERO32 else -x)
@@ -186,6 +223,9 @@ exp = by_type("exp", exp32, exp64, "e**x of a float32 or float64 scalar, inside 
 expm1 = by_type("expm1", expm1_32, expm1_64, "e**x - 1 of a scalar x <= 88, inside kernels.")
 log1p = by_type("log1p", log1p_32, log1p_64, "ln(1 + t) of a scalar 0 <= t <= 1, inside kernels.")
 tanh = by_type("tanh", tanh32, tanh64, "tanh of a scalar, inside kernels.")
+cumulative = by_type(
+    "cumulative", cumulative32, cumulative64, "Phi(x) of a scalar to half an ulp of 1, inside kernels."
+)
 normal = by_type("normal", normal32, normal64, "(Phi(x), exp(-x**2 / 2)) of a scalar, inside kernels.")
 
 

@@ -21,8 +21,8 @@ from numba import types
 from numba.extending import overload
 
 from . import threads
+from .elementary import cumulative, expm1, log1p, normal
 from .elementary import exp as exp_of
-from .elementary import expm1, log1p, normal
 from .elementary import tanh as tanh_of
 from .jit import njit, plain, take
 from .registry import accelerates
@@ -73,12 +73,12 @@ def silu_backward(kind, g, x):
 
 
 def gelu_exact(kind, x):
-    return x * normal(x)[0]
+    return x * cumulative(x)
 
 
 def gelu_exact_backward(kind, g, x):
-    cumulative, bell = normal(x)
-    return g * (cumulative + x * (bell * kind(PER_ROOT_2PI)))
+    below, bell = normal(x)
+    return g * (below + x * (bell * kind(PER_ROOT_2PI)))
 
 
 def gelu_tanh(kind, x):
