@@ -1,0 +1,3 @@
+"""Mutants of `python -m tests.mutate` that compute what the original computes: no test can catch them, and why."""
+
+EQUAL: dict[str, str] = {}
