@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import cache
 from itertools import islice
@@ -47,6 +48,21 @@ def dtypes_for(info: Any, wanted: tuple[str, ...] | None, device: str) -> list[s
     return [d for d in FLOAT if d in supported] or [d for d in WITHOUT_FLOAT if d in supported]
 
 
+@contextmanager
+def quick_seeding(device: str) -> Iterator[None]:
+    """`torch.manual_seed`, which the database calls for every sample, takes down the stack for each kind of device.
+
+    For samples on the CPU, its generator is all that need be seeded: a quarter of the time of a small run.
+    """
+    usual = torch.manual_seed
+    if device == "cpu":
+        torch.manual_seed = torch.default_generator.manual_seed
+    try:
+        yield
+    finally:
+        torch.manual_seed = usual
+
+
 def samples(
     info: Any, dtype: str, device: str = "cpu", limit: int | None = None, made: int | None = None
 ) -> list[Sample]:
@@ -60,12 +76,13 @@ def samples(
     kind = getattr(torch, dtype)
     differentiable = info.supports_autograd and kind in info.supported_backward_dtypes(device)
     seed = zlib.crc32(info.full_name.encode())
-    torch.manual_seed(seed % 2**31)
-    drawn = info.sample_inputs(device, kind, requires_grad=differentiable and kind.is_floating_point)
-    found = [
-        Sample(info, (s.input, *s.args), s.kwargs, s.output_process_fn_grad, s.broadcasts_input, seed + i)
-        for i, s in enumerate(islice(drawn, made))
-    ]
+    with quick_seeding(device):
+        torch.manual_seed(seed % 2**31)
+        drawn = info.sample_inputs(device, kind, requires_grad=differentiable and kind.is_floating_point)
+        found = [
+            Sample(info, (s.input, *s.args), s.kwargs, s.output_process_fn_grad, s.broadcasts_input, seed + i)
+            for i, s in enumerate(islice(drawn, made))
+        ]
     if limit is not None and len(found) > limit:
         found = [found[i * len(found) // limit] for i in range(limit)]
     return found

@@ -246,6 +246,8 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
         raise RuntimeError(
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {a[d : d + 1]} and {b[d : d + 1]}"
         )
+    if input.array.dtype != other.array.dtype:
+        raise RuntimeError(f"linalg.cross: expected inputs of one dtype, but got {input.dtype} and {other.dtype}")
     input, other = broadcast_tensors(input, other)
     # z_i = a_{i+1} b_{i+2} - a_{i+2} b_{i+1}
     return mul(input.roll(-1, d), other.roll(-2, d)) - mul(input.roll(-2, d), other.roll(-1, d))

@@ -210,6 +210,11 @@ def embedding_bag(
         raise NotImplementedError(
             f"embedding_bag: per_sample_weights is only supported for mode='sum' (got mode='{mode}')."
         )
+    if per_sample_weights is not None and per_sample_weights.array.dtype != weight.array.dtype:
+        raise RuntimeError(
+            f"embedding_bag: expected weight and per_sample_weights to have the same dtype, but got {weight.dtype} and "
+            f"{per_sample_weights.dtype}"
+        )
     check_indices("embedding_bag", input, weight, RuntimeError)
     padding_idx = row_number("embedding_bag", padding_idx, len(weight.array))
     index = input.array.reshape(-1)

@@ -10,6 +10,7 @@ from ..core.lifted import numbers
 from ..core.op import GENERAL, PROMOTE, SAME, function, op
 from ..core.tensor import Tensor
 from ..shapes import broadcast_shapes
+from .convert import cast
 from .loss import per_element, reduced, reduced_array, reduction_of
 from .reduce import sum
 from .transcendental import sigmoid, xlogy
@@ -124,7 +125,10 @@ def binary_cross_entropy_with_logits(
     reduction = reduction_of(reduction, size_average, reduce)
     if target.array.shape != input.array.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    return bce_with_logits(input, target, weight, pos_weight, reduction=reduction)
+    loss = bce_with_logits(input, target, weight, pos_weight, reduction=reduction)
+    # The target's floating type decides, as in torch, which writes into 1 - target.
+    other = target.array.dtype != loss.array.dtype and target.is_floating_point()
+    return cast(loss, dtype=target.array.dtype) if other else loss
 
 
 def _soft_margin_slope(g, input, target, size, reduction):
@@ -144,7 +148,8 @@ def soft_margin_loss(input: Tensor, target: Tensor, size_average=None, reduce=No
     if input.array.shape != target.array.shape:
         shape = broadcast_shapes(input.array.shape, target.array.shape)
         input, target = input.expand(shape), target.expand(shape)
-    return soft_margin(input, target, reduction=reduction)
+    loss = soft_margin(input, target, reduction=reduction)
+    return loss if loss.array.dtype == input.array.dtype else cast(loss, dtype=input.array.dtype)
 
 
 @function(torch="nn.functional.multilabel_soft_margin_loss")

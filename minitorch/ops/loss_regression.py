@@ -11,6 +11,7 @@ from ..core.lifted import numbers
 from ..core.op import GENERAL, PROMOTE, function, op
 from ..core.tensor import Tensor
 from ..shapes import broadcast_shapes
+from .convert import cast
 from .loss import per_element, reduced, reduced_array, reduction_of
 from .norms import at_least
 from .reduce import sum
@@ -163,7 +164,8 @@ def huber_loss(
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     if weight is None:
-        return huber(input, target, reduction=reduction, delta=delta)
+        loss = huber(input, target, reduction=reduction, delta=delta)
+        return loss if loss.array.dtype == input.array.dtype else cast(loss, dtype=input.array.dtype)
     _check_weight(weight, input)
     return reduced(huber(input, target, reduction="none", delta=delta) * weight, reduction)
 

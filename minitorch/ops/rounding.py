@@ -200,7 +200,15 @@ def signbit(input):
     )
 
 
-@op(ELEMENTWISE, torch="heaviside", numbers=(), dtype=PROMOTE)
+def _one_type(op, inputs):
+    """As PROMOTE, but the inputs must have one type (RuntimeError otherwise)."""
+    found = {x.dtype for x in inputs if isinstance(x, Tensor)}
+    if len(found) > 1:
+        raise RuntimeError(f"{op.name}(): not implemented for tensors of different dtypes, {' and '.join(map(str, found))}")
+    return PROMOTE(op, inputs)
+
+
+@op(ELEMENTWISE, torch="heaviside", numbers=(), dtype=_one_type)
 def heaviside(input, values):
     """z = 0 below zero, `values` at zero, 1 above"""
     return np.where(input == 0, values, (input > 0).astype(input.dtype))

@@ -272,7 +272,8 @@ def _index_into(name: str, input: Tensor, dim: int, index: Tensor, source: Tenso
 @function(torch="index_add")
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1) -> Tensor:
     """`input` with z[index[i]] += alpha source[i] along `dim`. Errors for sizes or types that do not fit."""
-    return _index_into("index_add_", input, dim, index, source if alpha == 1 else source * alpha, adds=True)
+    source = source if alpha == 1 else (source * alpha).to(source.dtype)
+    return _index_into("index_add_", input, dim, index, source, adds=True)
 
 
 @function(torch="index_copy")

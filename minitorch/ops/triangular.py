@@ -11,7 +11,7 @@ import numpy as np
 from ..core import results
 from ..core.lifted import numbers
 from ..core.op import GENERAL, SAME, function, op
-from ..core.promote import check_tensor
+from ..core.promote import check_tensor, result_dtype
 from ..core.tensor import Tensor
 from .elimination import cholesky_decompose, substitute
 from .matrices import (
@@ -74,6 +74,9 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
     check_matrix(name, B, "B")
     check_system(name, A, B, left)
     check_implemented("triangular_solve_cpu", A)
+    if A.array.dtype != B.array.dtype:
+        common = result_dtype((A, B))
+        A, B = A.to(common), B.to(common)
     A, B = broadcast_batches(A, B)
     return solve_either_side(A, B, upper, unitriangular, left)
 

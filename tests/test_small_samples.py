@@ -1,0 +1,151 @@
+"""Every operation on one small sample of torch's database, changed into what the database does not try.
+
+In every narrow type, and with two floating types mixed: what is refused, the result's type, shape and values are
+torch's; and every primitive that runs meanwhile computes half types in float32 and rounds once at the end.
+
+On small whole numbers, where ties, kinks, zeros and bounds are the rule (random floats never meet a bound of `hardtanh`
+and never tie in `max`): values and gradients are torch's.
+"""
+
+import itertools
+import math
+import warnings
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("expecttest")
+
+from minitorch.core.state import state  # noqa: E402
+from minitorch.core.tensor import Tensor, wrap  # noqa: E402
+from minitorch.dtypes import NUMPY_HALF  # noqa: E402
+from parity import checks, database  # noqa: E402
+from parity.exceptions import known  # noqa: E402
+
+NARROW = ("float16", "bfloat16", "int64", "bool")
+MIXED = ("float64",)  # the first tensor's type, where the others are float32
+MANY = 100  # more than a call has tensors
+
+
+def small_sample(info, dtype):
+    """The first sample whose tensors have elements, the first of them more than one: mostly among the first eight."""
+    for made in (8, 80):
+        found = database.samples(info, dtype, limit=made, made=made)
+        for sample in found:
+            sizes = [t.numel() for t in checks.tensors_in(sample.args)]
+            if sizes and sizes[0] > 1 and all(sizes):
+                return sample
+    return found[0]
+
+
+def cast(value, dtypes, source):
+    """`value` with every tensor of dtype `source` in the next of `dtypes`."""
+    if isinstance(value, torch.Tensor) and value.dtype == source:
+        dtype = next(dtypes)
+        return value.detach() > 0 if dtype == torch.bool else value.detach().to(dtype)
+    if isinstance(value, (list, tuple)) and not isinstance(value, torch.Size):
+        return type(value)(cast(item, dtypes, source) for item in value)
+    if isinstance(value, dict):
+        return {key: cast(item, dtypes, source) for key, item in value.items()}
+    return value
+
+
+def in_types(sample, dtypes, source):
+    dtypes, source = iter([getattr(torch, name) for name in dtypes]), getattr(torch, source)
+    dtypes = itertools.chain(dtypes, itertools.repeat(source))
+    return replace(sample, args=cast(sample.args, dtypes, source), kwargs=cast(sample.kwargs, dtypes, source))
+
+
+def widened(x):
+    return wrap(x.array.astype(np.float32)) if isinstance(x, Tensor) and x.array.dtype in NUMPY_HALF else x
+
+
+def listed(value):
+    return value if isinstance(value, tuple) else (value,)
+
+
+@contextmanager
+def watching(different):
+    """Meanwhile compare each primitive on half types with itself in float32, rounded."""
+
+    def watch(op, inputs, params):
+        state.trace = None
+        try:
+            out = op.call(*inputs, **params)
+            halves = {x.array.dtype for x in inputs if isinstance(x, Tensor)} & set(NUMPY_HALF)
+            # write_view addresses memory: its parameters count bytes
+            if halves and op.name != "write_view":
+                wide = op.call(*map(widened, inputs), **params)
+                for a, b in zip(listed(out), listed(wide), strict=True):
+                    rounded = b.array.astype(a.array.dtype).astype(np.float64)
+                    if not np.array_equal(rounded, a.array.astype(np.float64), equal_nan=True):
+                        different.append(f"{op.name} of {' and '.join(map(str, halves))} is not rounded once")
+            return out
+        finally:
+            state.trace = watch
+
+    state.trace = watch
+    try:
+        yield
+    finally:
+        state.trace = None
+
+
+NAMES = database.select(None, [])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_narrow_types(name):
+    info = database.infos()[name]
+    (source, *_) = database.dtypes_for(info, ("float32", "int64", "bool"), "cpu")
+    sample = small_sample(info, source)
+    cases = [[dtype] * MANY for dtype in database.dtypes_for(info, NARROW, "cpu")]
+    if source == "float32":
+        cases += [[dtype] for dtype in database.dtypes_for(info, MIXED, "cpu")]
+    different = []
+    with warnings.catch_warnings(), watching(different):
+        warnings.simplefilter("ignore")
+        for dtypes in cases:
+            given = in_types(sample, dtypes, source)
+            _, found = next(checks.check_forward(given))
+            lacking = found and "not implemented for" in str(found.theirs)  # torch has no kernel for the type
+            if found and not lacking and not known(name, "forward", dtypes[0], found):
+                different.append(f"{given}: {found.message}")
+    assert not different, "\n".join(different)
+
+
+def whole(value):
+    """Floats as whole numbers: those of tensors from -3 to 3, parameters rounded."""
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        return (value.detach().round().remainder(7) - 3).requires_grad_(value.requires_grad)
+    if isinstance(value, float) and math.isfinite(value):
+        return float(round(value)) if abs(value) >= 1 else value
+    if isinstance(value, (list, tuple)) and not isinstance(value, torch.Size):
+        return type(value)(map(whole, value))
+    if isinstance(value, dict):
+        return {key: whole(item) for key, item in value.items()}
+    return value
+
+
+UNDEFINED = {
+    "sort", "argsort", "msort", "topk",  # the order of equal elements
+    "linalg.lstsq", "linalg.lstsq.grad_oriented",  # of several solutions
+    "linalg.svd", "svd",  # of equal singular values
+    "lgamma", "digamma",  # at their poles torch gives what rounding leaves
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in UNDEFINED])
+def test_whole_numbers(name):
+    info = database.infos()[name]
+    if not database.dtypes_for(info, ("float64",), "cpu"):
+        pytest.skip("takes no floats")
+    sample = small_sample(info, "float64")
+    given = replace(sample, args=whole(sample.args), kwargs=whole(sample.kwargs))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for check, found in itertools.islice(checks.check_forward(given), 2):
+            assert not found or known(name, check, "float64", found), f"{check} of {given}: {found.message}"
