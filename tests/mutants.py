@@ -38,7 +38,12 @@ NEIGHBOUR = {
     SUM: SAME,
     KEEP: FLOAT,
 }
-OTHER_SIDE: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt}
+OTHER_SIDE: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+}
 
 Places = dict[str, set[int]]  # file name -> lines
 
@@ -89,7 +94,9 @@ def rule_mutants() -> Iterator[Mutant]:
                 places = lines_of(rule.__code__)
                 for text, factor in (("negated", -1.0), ("times 1.25", 1.25)):
                     change = functools.partial(break_rule, op, word, name, factor)
-                    yield Mutant(*start(rule.__code__), "rule", f"{op.name} {word} {name}: {text}", change, places, uses)
+                    yield Mutant(
+                        *start(rule.__code__), "rule", f"{op.name} {word} {name}: {text}", change, places, uses
+                    )
 
 
 def break_rule(op: Op, word: str, name: str, factor: float) -> None:

@@ -36,12 +36,19 @@ from .mutants_equal import EQUAL
 from .mutation_reach import Reach
 
 ROOT = Path(__file__).parent.parent
-SUITE = (
-    "small_samples parity promotion creation random views rejection memory_order func engine own_function"
-).split()
+SUITE = ("small_samples parity promotion creation random views rejection memory_order func engine own_function").split()
 WARM = 4  # tests of each mutant are first run without it
 SECONDS = 100  # of computing, after which a mutant counts as caught: it hangs
-OPTIONS = ["-o", "addopts=", "-p", "no:terminal", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+OPTIONS = [
+    "-o",
+    "addopts=",
+    "-p",
+    "no:terminal",
+    "-p",
+    "no:cacheprovider",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",
+]
 
 
 class Session:
@@ -148,7 +155,9 @@ def make_quick(items) -> None:
 @click.option("--jobs", default=1, show_default=True, help="Mutants at a time.")
 @click.option("--survivors", type=click.Path(exists=True, path_type=Path), help="Only what survived in this report.")
 @click.option("--list", "listing", is_flag=True, help="Print the mutants and end.")
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the verdicts to FILE.")
+@click.option(
+    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the verdicts to FILE."
+)
 def main(only, kind, every, jobs, survivors, listing, json_path) -> None:
     """Break minitorch in many places, one at a time, and count how often a test turns red."""
     kinds = kind.split(",")
@@ -159,7 +168,9 @@ def main(only, kind, every, jobs, survivors, listing, json_path) -> None:
     if listing:
         return print(*mutants, sep="\n")
     import_all()
-    files = [f"tests/test_{name}.py" for name in SUITE] + sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("test_ops_*.py"))
+    files = [f"tests/test_{name}.py" for name in SUITE] + sorted(
+        str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("test_ops_*.py")
+    )
     os.chdir(ROOT)
     session = Session([m for m in mutants if m.name not in EQUAL], jobs)
     started = time.monotonic()

@@ -19,7 +19,11 @@ from minitorch.core.op import PUBLIC, REGISTRY
 
 from .mutants import OPS, Mutant
 
-DATABASE = ("test_agrees_with_torch", "test_narrow_types", "test_whole_numbers")  # parametrized with the names of torch's database
+DATABASE = (
+    "test_agrees_with_torch",
+    "test_narrow_types",
+    "test_whole_numbers",
+)  # parametrized with the names of torch's database
 NEAREST = 8  # public functions
 OTHERS = 30  # tests that are not of the database
 Node = tuple[str, int]  # a file and a top-level statement of it

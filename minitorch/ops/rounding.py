@@ -204,7 +204,9 @@ def _one_type(op, inputs):
     """As PROMOTE, but the inputs must have one type (RuntimeError otherwise)."""
     found = {x.dtype for x in inputs if isinstance(x, Tensor)}
     if len(found) > 1:
-        raise RuntimeError(f"{op.name}(): not implemented for tensors of different dtypes, {' and '.join(map(str, found))}")
+        raise RuntimeError(
+            f"{op.name}(): not implemented for tensors of different dtypes, {' and '.join(map(str, found))}"
+        )
     return PROMOTE(op, inputs)
 
 
