@@ -32,7 +32,7 @@ import numpy as np
 from ..core.op import REGISTRY
 from . import crossovers, threads
 
-__all__ = ["dot", "matmul", "mm", "mv", "one_thread", "pieces"]
+__all__ = ["dot", "matmul", "matmul_into", "mm", "mv", "one_thread", "pieces"]
 
 PIECES = 8  # at most
 PIECE = 2_000_000  # multiply-adds at least
@@ -129,12 +129,18 @@ def mm(input, mat2):
         return REGISTRY["mm"].reference(input, mat2)
     if inner == 1:
         return np.multiply(input, mat2)
-    columns = mat2.shape[1]
-    vectors = rows == 2 and size >= crossovers.TWO_ROWS
-    cut = pieces(max(rows, columns), work)
-    if len(cut) == 1 and not vectors and one_thread.always():
+    cut = pieces(max(rows, mat2.shape[1]), work)
+    if len(cut) == 1 and rows != 2 and one_thread.always():
         return input.dot(mat2)
-    out = np.empty((rows, columns), dtype)
+    out = np.empty((rows, mat2.shape[1]), dtype)
+    product(out, input, mat2)
+    return out
+
+
+def product(out, input, mat2) -> None:
+    """Write the product of two matrices to `out`, a contiguous matrix."""
+    rows, columns = out.shape
+    cut = pieces(max(rows, columns), rows * mat2.size)
 
     def piece(part: slice) -> None:
         if rows >= columns:
@@ -143,14 +149,13 @@ def mm(input, mat2):
             np.matmul(input, mat2[:, part], out=out[:, part])
 
     with one_thread:
-        if vectors:
+        if rows == 2 and mat2.size >= crossovers.TWO_ROWS:
             for i in range(2):
                 np.dot(input[i], mat2, out=out[i])
         elif len(cut) == 1:
             np.dot(input, mat2, out=out)
         else:
-            share_out(piece, cut, threads.threads_for(work))
-    return out
+            share_out(piece, cut, threads.threads_for(rows * mat2.size))
 
 
 def mv(input, vec):
@@ -182,21 +187,34 @@ def matmul(input, other):
             return mm(input, other)
         *batch, m = input.shape
         return mm(input.reshape(prod(batch), m), other).reshape(*batch, other.shape[1])
+    if in_one_call(input, other):
+        return np.matmul(input, other)
+    batch = np.broadcast_shapes(input.shape[:-2], other.shape[:-2])
+    out = np.empty((*batch, input.shape[-2], other.shape[-1]), input.dtype)
+    matmul_into(out, input, other)
+    return out
+
+
+def in_one_call(input, other) -> bool:
+    """Whether np.matmul may do all of a batch: it is small, or no product of floats that fit each other."""
     rows, (inner, columns) = input.shape[-2], other.shape[-2:]
     work = max(input.size * columns, other.size * rows)
     limit = crossovers.ALONE if rows > 1 < columns else crossovers.ALONE_VECTOR
     if rows * inner * columns <= limit and (work < 2 * PIECE or threads.get_num_threads() == 1):
-        return np.matmul(input, other)
-    if input.dtype.kind != "f" or input.shape[-1] != inner:
-        return np.matmul(input, other)
-    batch = np.broadcast_shapes(input.shape[:-2], other.shape[:-2])
-    count = prod(batch)
+        return True
+    return input.dtype.kind != "f" or input.shape[-1] != inner
+
+
+def matmul_into(out, input, other) -> None:
+    """Write the product to `out`, a contiguous batch of its shape."""
+    *batch, rows, columns = out.shape
+    count, inner = prod(batch), input.shape[-1]
     if count == 1:
-        return mm(input.reshape(rows, inner), other.reshape(inner, columns)).reshape(*batch, rows, columns)
+        product(out.reshape(rows, columns), input.reshape(rows, inner), other.reshape(inner, columns))
+        return
     number = threads.threads_for(count * rows * inner * columns)
-    out = np.empty((*batch, rows, columns), input.dtype)
     axis = int(np.argmax(batch)) - out.ndim
-    step = -(-out.shape[axis] // (4 * number)) if number > 1 else out.shape[axis]
+    step = -(-out.shape[axis] // (4 * number)) if number > 1 else max(1, out.shape[axis])
 
     def piece(start: int) -> None:
         part = slice(start, start + step)
@@ -204,7 +222,6 @@ def matmul(input, other):
 
     with one_thread:  # every matrix is a product of its own: here the cut changes no bit
         share_out(piece, range(0, out.shape[axis], step), number)
-    return out
 
 
 def along(array, axis: int, part: slice):

@@ -142,7 +142,7 @@ def depthwise_weight(counter, image, grad, out, channels, phases, taps, sizes):
     """
     height, width, _, _, row_stride, column_stride, _, _, positions, rows, pitch, span, top, left, lanes = sizes
     plane = (rows + span) * pitch
-    copy = np.zeros(len(phases) // 2 * plane + lanes, image.dtype)
+    copy = np.zeros(len(phases) // 2 * plane + pitch + lanes, image.dtype)  # the last tap looks beyond the last row
     flat = np.zeros(rows * pitch + lanes, image.dtype)
     batch = len(image) // (height * width * channels)
     columns = len(grad) // (batch * channels * positions)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import conv, crossovers
+from . import conv_ways, crossovers
 from .matmul import matmul
 
 __all__ = ["LIMITS", "Row", "measure", "written"]
@@ -60,7 +60,7 @@ def tiny_products() -> Iterator[tuple]:
 
 
 def convolution(part: str, ways: tuple[str, str], shapes: list[tuple]) -> Iterator[tuple]:
-    """For (size, images, inputs, outputs, pixels of a side, kernel) two functions of conv.py, by name."""
+    """For (size, images, inputs, outputs, pixels of a side, kernel) two functions of conv_ways.py, by name."""
     for size, batch, inputs, outputs, side, kernel in shapes:
         x, w, y = (
             draw(batch, inputs, side, side),
@@ -68,9 +68,9 @@ def convolution(part: str, ways: tuple[str, str], shapes: list[tuple]) -> Iterat
             draw(batch, outputs, side, side),
         )
         params = ((1, 1), (kernel // 2,) * 2, (1, 1), 1, 4)
-        p = conv.problem(x.shape, w.shape, (side, side), *params)
+        p = conv_ways.problem(x.shape, w.shape, (side, side), *params)
         arrays = {"forward": (x, w, y), "weight": (x, y, w)}[part]
-        yield size, *[partial(getattr(conv, way), p, *arrays) for way in ways]
+        yield size, *[partial(getattr(conv_ways, way), p, *arrays) for way in ways]
 
 
 def channels() -> Iterator[tuple]:
@@ -85,18 +85,12 @@ def tiles(part: str, ways: tuple[str, str]) -> Iterator[tuple]:
         yield from convolution(part, ways, shapes)
 
 
-def pointwise() -> Iterator[tuple]:
-    shapes: list[tuple] = [(s * s, 4, 128, 128, s, 1) for s in (5, 7, 9, 11, 13, 15, 19, 23, 27, 33)]
-    yield from convolution("forward", ("pointwise_forward", "channels_forward"), shapes)
-
-
 LIMITS: dict[str, Callable[[], Iterator[tuple]]] = {
     "TWO_ROWS": two_rows,
     "TINY_PRODUCTS": tiny_products,
     "CHANNELS": channels,
     "WINOGRAD": lambda: tiles("forward", ("channels_forward", "winograd_forward")),
     "WINOGRAD_WEIGHT": lambda: tiles("weight", ("channels_weight", "winograd_weight")),
-    "POINTWISE": pointwise,
 }
 
 
