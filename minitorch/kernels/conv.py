@@ -38,6 +38,10 @@ from .conv_ways import (
     pointwise_input,
     pointwise_weight,
     problem,
+    small_forward,
+    small_input,
+    small_planes,
+    small_weight,
     window,
     winograd_forward,
     winograd_input,
@@ -90,7 +94,7 @@ def conv(input, weight, *, stride, padding, dilation, groups):
     if pointwise(p):
         pointwise_forward(p, input, weight, out)
     elif single_channels(p):
-        depthwise_forward(p, input, weight, out)
+        (small_forward if small_planes(p) else depthwise_forward)(p, input, weight, out)
     elif worth_winograd(p, tiles_of(p.batch, p.out_size), crossovers.WINOGRAD):
         winograd_forward(p, input, weight, out)
     elif pixels_in_lanes(p, p.outputs):
@@ -113,7 +117,7 @@ def conv_input(grad, weight, *, size, stride, padding, dilation, groups):
     if pointwise(p):
         pointwise_input(p, grad, weight, out)
     elif single_channels(p):
-        depthwise_input(p, grad, weight, out)
+        (small_input if small_planes(p) else depthwise_input)(p, grad, weight, out)
     elif worth_winograd(p, tiles_of(p.batch, p.size), crossovers.WINOGRAD) and max(p.padding) <= 2:
         winograd_input(p, grad, weight, out)
     elif pixels_in_lanes(p, p.inputs) and p.stride == (1, 1, 1):
@@ -136,7 +140,7 @@ def conv_weight(input, grad, *, size, stride, padding, dilation, groups):
     out = np.empty(size, input.dtype)
     p = problem(input.shape, size, grad.shape[2:], stride, padding, dilation, groups, input.itemsize)
     if single_channels(p):
-        depthwise_weights(p, input, grad, out)
+        (small_weight if small_planes(p) else depthwise_weights)(p, input, grad, out)
     elif pointwise(p) and (
         p.batch == 1 or p.outputs <= prod(p.out_size)
     ):  # then the products are no larger than the images

@@ -16,7 +16,7 @@ import numpy as np
 from . import blas, crossovers, threads
 from .channels import correlate_channels, layout, pack_weight, sum_weight, unpack_weight
 from .correlate import correlate, correlate_input, correlate_weight, pack_rows, pack_taps
-from .depthwise import bands, depthwise, depthwise_weight
+from .depthwise import bands, depthwise, depthwise_runs, depthwise_runs_weight, depthwise_weight, runs_of
 from .geometry import grid, plan
 from .jit import plain
 from .simd import BITS, ROWS, VECTORS
@@ -159,6 +159,48 @@ def depthwise_weights(p: Problem, input, grad, out) -> None:
     threads.run(
         depthwise_weight, threads.threads_for(4 * p.work), input.reshape(-1), grad.reshape(-1), out.reshape(-1), p.groups,
         tables.phases, tables.taps, tables.sizes,
+    )  # fmt: skip
+
+
+# Depthwise, small planes.
+
+
+def small_planes(p: Problem) -> bool:
+    """Whether every output lies at a pixel of the plane, so that `depthwise_runs` can compute it there."""
+    reach = [max(a, d * (k - 1) - a) for k, d, a in zip(p.kernel[1:], p.dilation[1:], p.padding[1:], strict=True)]
+    inside = all((m - 1) * s < n and r < n for m, s, n, r in
+                 zip(p.out_size[1:], p.stride[1:], p.size[1:], reach, strict=True))  # fmt: skip
+    return inside and p.stride[1] == p.stride[2] and prod(p.size) <= crossovers.SMALL_PLANE
+
+
+def depthwise_taps(p: Problem, sign: int) -> tuple[tuple[int, int], ...]:
+    rows, columns = ([sign * (k * d - a) for k in range(n)] for n, d, a in
+                     zip(p.kernel[1:], p.dilation[1:], p.padding[1:], strict=True))  # fmt: skip
+    return tuple(product(rows, columns))
+
+
+def small_forward(p: Problem, input, weight, out) -> None:
+    tables = runs_of(p.size[1:], depthwise_taps(p, 1), p.lanes)
+    threads.run(
+        depthwise_runs, threads.threads_for(4 * p.work), input.reshape(-1), weight.reshape(-1), out.reshape(-1), p.groups,
+        tables.shifts, tables.taps, p.size[1:], p.out_size[1:], p.size[1:], (1, p.stride[1]), tables.sizes, p.lanes,
+    )  # fmt: skip
+
+
+def small_input(p: Problem, grad, weight, out) -> None:
+    tables = runs_of(p.size[1:], depthwise_taps(p, -1), p.lanes)
+    threads.run(
+        depthwise_runs, threads.threads_for(4 * p.work), grad.reshape(-1), weight.reshape(-1), out.reshape(-1), p.groups,
+        tables.shifts, tables.taps, p.out_size[1:], p.size[1:], p.size[1:], (p.stride[1], 1), tables.sizes, p.lanes,
+    )  # fmt: skip
+
+
+def small_weight(p: Problem, input, grad, out) -> None:
+    tables = runs_of(p.size[1:], depthwise_taps(p, 1), p.lanes)
+    out.fill(0)
+    threads.run(
+        depthwise_runs_weight, threads.threads_for(4 * p.work), input.reshape(-1), grad.reshape(-1), out.reshape(-1),
+        p.groups, tables.shifts, tables.taps, p.size[1:], p.out_size[1:], p.stride[1], tables.sizes, p.lanes,
     )  # fmt: skip
 
 

@@ -15,5 +15,6 @@ TINY_PRODUCTS = 64  # multiply-adds of each matrix of a batch, up to which plain
 
 # Convolutions, of the ways in conv_ways.py.
 CHANNELS = 13  # channels of the result per group, from which on they fill the lanes better than pixels
+SMALL_PLANE = 1024  # pixels, up to which a depthwise convolution takes the plane as one run
 WINOGRAD = 64  # 2 x 2 tiles in the batch that pay for transforming the filters,
 WINOGRAD_WEIGHT = 150  # and for transforming their gradient back

@@ -14,6 +14,14 @@ disappears in the copy, as in geometry.py: at stride 2 it holds four small image
 gradient the output has the phases: one such sum for each of them, over the copied gradient and the taps that reach it.
 The weight's gradient is the dot product of the output's gradient, with zeros between its rows, and the copy at each tap.
 
+In a small plane even copying row by row costs more than the multiplications. There the whole plane is one run, ends of rows
+and all, once for each column of the filter, and in each run those columns are zero that this shift would take from a neighbouring row:
+
+        shift +1   | 0 x x x x x x | 0 x x x x x x | ..      y[q] = sum over taps of weight * run[shift][q + row * width + shift]
+
+With a stride, all positions are computed and every second is kept, or, for the gradients, the others are zero: four times
+the arithmetic for nothing, but in whole vectors.
+
 Operations: 2 T a pixel; memory: each number of image and result once. (torch: "depthwise" kernels of oneDNN.)
 """
 
@@ -25,11 +33,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .geometry import copy_band
-from .jit import njit, take
+from .jit import inner, njit, take
 from .moves import copy_run
 from .simd import DOT_TAPS, ROW_VECTORS, dot_taps, row_tile
 
-__all__ = ["Bands", "bands", "depthwise", "depthwise_weight"]
+__all__ = ["bands", "depthwise", "depthwise_runs", "depthwise_runs_weight", "depthwise_weight", "runs_of"]
 
 ELEMENTS = 4096  # of a band: with its result 32 kB in float32, the L1 cache
 
@@ -94,6 +102,100 @@ def bands(
         np.array([place for _, _, place in every], np.int64),
         np.array(table, np.int64).ravel(),
     )
+
+
+class Runs(NamedTuple):
+    """sizes: (plane, margin, pitch) of the run of each shift; shifts: columns; taps: where each tap looks for position 0."""
+
+    sizes: tuple[int, int, int]
+    shifts: np.ndarray
+    taps: np.ndarray
+
+
+@lru_cache(256)
+def runs_of(size: tuple[int, int], taps: tuple[tuple[int, int], ...], lanes: int) -> Runs:
+    """taps: the (row, column) that position (0, 0) sees through each tap."""
+    shifts = sorted({column for _, column in taps})
+    plane, vector = size[0] * size[1], ROW_VECTORS * lanes
+    margin = max(abs(row) * size[1] + abs(column) for row, column in taps)
+    pitch = margin + plane + margin + vector
+    offsets = [shifts.index(column) * pitch + margin + row * size[1] + column for row, column in taps]
+    return Runs((plane, margin, pitch), np.array(shifts, np.int64), np.array(offsets, np.int64))
+
+
+@inner
+def spread(source, start, height, width, step, run, to, all_columns):
+    """run[to:] = the plane (height, width) at `start`, `step` rows and columns apart in rows of all_columns; the rest is left."""
+    if step == 1 and width == all_columns:
+        copy_run(run, to, 1, source, start, 1, height * width)
+    else:
+        for i in range(height):
+            copy_run(run, to + i * step * all_columns, step, source, start + i * width, 1, width)
+
+
+@inner
+def load_runs(source, start, height, width, step, runs, shifts, rows, columns, sizes):
+    """The run of each shift of the plane (height, width) at `start`, spread over (rows, columns)."""
+    _, margin, pitch = sizes
+    for s in range(len(shifts)):
+        to = s * pitch + margin
+        spread(source, start, height, width, step, runs, to, columns)
+        begin, end = max(0, columns + shifts[s]) if shifts[s] < 0 else 0, columns if shifts[s] < 0 else shifts[s]
+        for i in range(rows):
+            for j in range(begin, end):
+                runs[to + i * columns + j] = 0
+
+
+@njit
+def depthwise_runs(
+    counter, source, weight, out, channels, shifts, taps, source_size, out_size, size, steps, sizes, lanes
+):
+    """One thread. As `depthwise`: the planes (source_size), steps[0] apart in a plane `size`, give (out_size), steps[1] apart in it."""
+    plane, _, pitch = sizes
+    rows, columns = size
+    height, width = source_size
+    vector = ROW_VECTORS * lanes
+    runs = np.zeros(len(shifts) * pitch, source.dtype)
+    flat = np.empty(plane + vector, source.dtype)
+    count = len(taps)
+    planes, out_plane = len(source) // (height * width), out_size[0] * out_size[1]
+    group = 4  # planes a task
+    task = take(counter)
+    while task * group < planes:
+        for p in range(task * group, min(planes, (task + 1) * group)):
+            load_runs(source, p * height * width, height, width, steps[0], runs, shifts, rows, columns, sizes)
+            mine = weight[p % channels * count : (p % channels + 1) * count]
+            for q in range(0, plane, vector):
+                row_tile(flat, q, runs, q, taps, mine, 0, count)
+            if steps[1] == 1 and out_size[1] == columns:
+                copy_run(out, p * out_plane, 1, flat, 0, 1, out_plane)
+            else:
+                for i in range(out_size[0]):
+                    copy_run(
+                        out, p * out_plane + i * out_size[1], 1, flat, i * steps[1] * columns, steps[1], out_size[1]
+                    )  # fmt: skip
+        task = take(counter)
+
+
+@njit
+def depthwise_runs_weight(counter, image, grad, out, channels, shifts, taps, size, grad_size, step, sizes, lanes):
+    """One thread. As `depthwise_weight`."""
+    plane, _, pitch = sizes
+    rows, columns = size
+    height, width = grad_size
+    runs = np.zeros(len(shifts) * pitch, image.dtype)
+    flat = np.zeros(plane + lanes, image.dtype)
+    batch = len(image) // (plane * channels)
+    c = take(counter)
+    while c < channels:
+        for n in range(batch):
+            p = n * channels + c
+            load_runs(image, p * plane, rows, columns, 1, runs, shifts, rows, columns, sizes)
+            spread(grad, p * height * width, height, width, step, flat, 0, columns)
+            for t in range(0, len(taps), DOT_TAPS):
+                valid = min(DOT_TAPS, len(taps) - t)
+                dot_taps(out, c * len(taps) + t, flat, runs, taps, t, valid, (plane + lanes - 1) // lanes)
+        c = take(counter)
 
 
 @njit
