@@ -20,7 +20,7 @@ import numpy as np
 from .core.inplace import relayout
 from .core.node import Leaf, MultiNode, Output
 from .core.state import anomaly, state
-from .core.tensor import Tensor, bump_version, wrap
+from .core.tensor import Tensor, bump_version, node_of, wrap
 from .ops.convert import cast, copied
 from .ops.reduce import sum_to_size
 from .strided import is_dense
@@ -158,6 +158,8 @@ class Walk:
         tensor = leaf.tensor()
         if tensor is None or not tensor.requires_grad:
             return
+        if tensor.node is not leaf or tensor.origin is not None:
+            check_leaf(tensor)
         grad = tensor._grad
         if grad is None:
             if self.usable(leaf, g, tensor.array):
@@ -183,6 +185,17 @@ class Walk:
         if self.create_graph or leaf not in self.owned or not g.array.flags.writeable:
             return False
         return g.array.flags.c_contiguous if like.flags.c_contiguous else g.array.strides == _strides_of_grad(like)
+
+
+def check_leaf(tensor: Tensor) -> None:
+    """RuntimeError for a tensor that was a leaf when the graph was recorded, and has got a history since: a view, by an
+    in-place operation on its root."""
+    node = node_of(tensor)
+    if node is not None and type(node) is not Leaf:
+        raise RuntimeError(
+            f"a leaf of shape {list(tensor.array.shape)} has been moved into the graph interior: its memory was written "
+            "to by a recorded in-place operation, so there is no leaf for its gradient to go to"
+        )
 
 
 def _strides_of_grad(array: np.ndarray) -> tuple[int, ...]:

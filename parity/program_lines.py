@@ -22,6 +22,8 @@ UNARY = ("neg", "abs", "sin", "tanh", "relu", "square", "sigmoid", "exp", "sign"
 BINARY = ("+", "-", "*", "*", "/")
 COMPARISONS = ("<", ">=", "==", "!=")
 
+MODES = ("no_grad()",) * 6 + ("enable_grad()", "set_grad_enabled(False)", "set_grad_enabled(True)")
+
 LINES: list[tuple[int, Callable[[Writer], str | None]]] = []
 
 
@@ -31,6 +33,7 @@ class Writer:
     def __init__(self, rng: random.Random, known: dict[str, torch.Tensor | None]):
         self.rng, self.known = rng, known
         self.count = 0
+        self.handles = 0  # of hooks
 
     def line(self) -> str:
         """The next line of the program."""
@@ -38,7 +41,7 @@ class Writer:
             _, write = self.rng.choices(LINES, cum_weights=cumulative())[0]
             line = write(self)
             if line is not None:
-                return f"with lib.no_grad(): {line}" if self.chance(0.12) else line
+                return f"with lib.{self.one(MODES)}: {line}" if self.chance(0.15) else line
 
     # Choices.
 
@@ -110,13 +113,24 @@ class Writer:
     def shape(self) -> tuple[int, ...]:
         return self.one(EMPTY) if self.chance(0.06) else self.one(SHAPES)
 
-    def index(self, t: torch.Tensor, advanced: bool) -> str:
-        """What stands between the brackets of x[...]."""
+    def rows(self, n: int, distinct: bool) -> list[int]:
+        """One to three indices into n places; no place twice if `distinct`."""
+        count = self.rng.randint(1, 3)
+        rows = self.rng.sample(range(n), min(n, count)) if distinct else [self.rng.randrange(n) for _ in range(count)]
+        return [row - n if self.chance(0.5) else row for row in rows]
+
+    def index(self, t: torch.Tensor, advanced: bool, distinct: bool = False) -> str:
+        """What stands between the brackets of x[...]; `distinct`: no element of x is named twice."""
         items = []
+        if advanced and self.chance(0.15):
+            return self.one((f"lib.tensor({self.literal(t.shape, 'bool')})", "True", "False"))
         for n in t.shape[: self.rng.randint(0, t.ndim)]:
             if advanced and self.chance(0.4) and n:
-                rows = [self.rng.randrange(-n, n) for _ in range(self.rng.randint(1, 3))]
-                items.append(str(rows) if self.chance(0.7) else f"lib.tensor({rows})")
+                rows = self.rows(n, distinct)
+                if self.chance(0.2):
+                    items.append(f"lib.tensor({[place in rows for place in range(n)]})")
+                else:
+                    items.append(str(rows) if self.chance(0.7) else f"lib.tensor({rows})")
             elif self.chance(0.45) and n:
                 items.append(str(self.rng.randrange(-n, n + self.chance(0.04))))
             else:
@@ -411,10 +425,9 @@ def assigned(w: Writer) -> str | None:
     if x is None:
         return None
     t = w.known[x]
-    index = w.index(t, advanced=w.chance(0.3))
-    if ", " in index and len(set(index)) < len(index) and "[" in index:
-        index = w.index(t, advanced=False)
     value = w.other(x) if w.chance(0.6) else w.number(t)
+    # Which of several values for one element is written last, torch does not say.
+    index = w.index(t, advanced=w.chance(0.3), distinct=value in w.known)
     if value in w.known and w.known[value].untyped_storage()._cdata == t.untyped_storage()._cdata and w.chance(0.95):
         value += ".clone()"
     elif value in w.known and not t.is_floating_point() and w.known[value].requires_grad:
@@ -438,12 +451,18 @@ def added_by_index(w: Writer) -> str | None:
         f"{x}.index_fill_({d}, lib.tensor({rows}), {w.number(t)})",
         f"{x}.index_copy_({d}, lib.tensor([{rows[0]}]), {source}.narrow({d}, 0, 1).clone())",
         f"{x}.scatter_add_({d}, lib.zeros({tuple(t.shape)}, dtype=lib.int64), {source})",
+        f"{x}.index_put_((lib.tensor([{rows[0]}]),), {source}[:1].clone())" if d == 0 else f"{x}.mul_(2)",
+        f"{x}.index_put_((lib.tensor({rows}),), {source}.sum(), accumulate=True)" if d == 0 else f"{x}.div_(2)",
+        f"{x}.masked_scatter_({x} > 0, {source}.detach())",
+        f"{x}.scatter_({d}, lib.zeros({tuple(t.shape)}, dtype=lib.int64), {w.number(t)})",
     ))  # fmt: skip
 
 
 @line(2)
 def turned_in_place(w: Writer) -> str | None:
-    x = w.pick()
+    # Of a leaf not while there is a graph, which in torch goes on expecting the shape that the leaf had.
+    graph = any(t is not None and t.requires_grad and not is_leaf(t) for t in w.known.values())
+    x = w.pick(lambda t: not (graph and is_leaf(t)))
     if x is None:
         return None
     t = w.known[x]
@@ -482,7 +501,30 @@ def data_set(w: Writer) -> str | None:
 @line(2)
 def kept(w: Writer) -> str | None:
     x = w.pick(lambda t: t.requires_grad or w.chance(0.03))
-    return None if x is None else f"{x}.{w.one(('retain_grad()', 'register_hook(lambda g: g * 2)'))}"
+    return None if x is None else f"{x}.retain_grad()"
+
+
+@line(2)
+def hooked(w: Writer) -> str | None:
+    if w.handles and w.chance(0.2):
+        return f"h{w.rng.randrange(w.handles)}.remove()"
+    x = w.pick(lambda t: t.requires_grad or w.chance(0.03))
+    if x is None:
+        return None
+    t = w.known[x]
+    y = w.pick(lambda u: u.shape == t.shape and u.dtype == t.dtype) or x
+    w.handles += 1
+    hook = w.one(
+        ("g * 2", "g * 2", "g.exp()", "None", "g.clone()", f"g * {y}", "lib.zeros_like(g)", "g[None]", "g.int()")
+    )
+    after = w.one(("None", "t.grad.mul_(2)", "setattr(t, 'grad', None)"))
+    register = "register_post_accumulate_grad_hook(lambda t: " if w.chance(0.15) else "register_hook(lambda g: "
+    return f"h{w.handles - 1} = {x}.{register}{after if 'post' in register else hook})"
+
+
+@line(1)
+def recorded(w: Writer) -> str:
+    return f"lib.set_grad_enabled({w.one(('True', 'True', 'False'))})"
 
 
 @line(9)
@@ -494,8 +536,7 @@ def backward(w: Writer) -> str | None:
     if w.chance(0.6):
         return f"{x}.sum().backward({more})" if w.chance(0.8) else f"({x} * {x}).sum().backward({more})"
     y = w.pick(lambda t: t.shape == w.known[x].shape and t.dtype == w.known[x].dtype)
-    # A copy: where x is a view, torch may keep a view of the weight itself as `.grad`.
-    weight = f"{y}.clone()" if y is not None and w.chance(0.5) else f"lib.ones_like({x})"
+    weight = y if y is not None and w.chance(0.5) else f"lib.ones_like({x})"
     return f"{x}.backward({', '.join(filter(None, ('' if w.chance(0.05) else weight, more)))})"
 
 

@@ -13,6 +13,8 @@ import multiprocessing
 import random
 import re
 import warnings
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +26,7 @@ import torch
 import minitorch
 from minitorch.strided import storage_base
 
+from .exceptions import KnownLine, known_line
 from .harness import dtype_name
 from .program_lines import Writer
 
@@ -54,6 +57,8 @@ class Sides:
         default_factory=dict
     )  # name -> (tensor, torch's count, ours) when last looked at
     counting: bool = True  # whether the counts of edits must be the same, not only how they change
+    single: bool = False  # whether numbers have been rounded to float32
+    ended: KnownLine | None = None  # why the program goes no further
 
     @property
     def names(self) -> list[str]:
@@ -66,6 +71,8 @@ class Sides:
     def run(self, line: str) -> Difference | None:
         """Execute a line on both sides; what differs is the class of the exception."""
         self.counting = self.counting and "grad(" not in line and "backward" not in line
+        self.single = self.single or "float32" in line or ".float()" in line
+        before = {name: t.grad for name, t in self.known.items() if t is not None} if "backward(" in line else {}
         code = compile(line, "<program>", "exec")
         raised = []
         for space in self.spaces:
@@ -78,23 +85,59 @@ class Sides:
         classes = [None if error is None else type(error).__name__ for error in raised]
         if "autograd.grad(" in line and classes == [None, None]:
             self._unhide(line)
+        self._unshare(before)
         self.errors.append(classes[0])
         if classes[0] != classes[1]:
-            return Difference(len(self.errors) - 1, "the exception", *[shorten(error) for error in raised])
+            texts = ["" if error is None else f"{type(error).__name__}: {error}" for error in raised]
+            entry = known_line(line, *texts)
+            if entry is None:
+                return Difference(len(self.errors) - 1, "the exception", *[shorten(error) for error in raised])
+            if None in classes:
+                self.ended = entry
         return None
 
     def _unhide(self, line: str) -> None:
-        """Copy a gradient that torch returns as a view of a tensor nobody sees, here as well: whether it does so depends
-        on how its rules are written."""
+        """Copy a gradient that either side returns as a view of a tensor nobody sees: whether it does so depends on how
+        its rules are written."""
         name = line.partition(",")[0].rpartition("(")[-1]
-        if self.spaces[0][name] is not None and self.spaces[0][name]._is_view():
+        if any(space[name] is not None and space[name]._is_view() for space in self.spaces):
             for space in self.spaces:
                 space[name] = space[name].clone()
 
+    def _unshare(self, before: dict[str, torch.Tensor | None]) -> None:
+        """Copy a new `.grad` that torch left as a part of a larger gradient, or in the memory of the weights that
+        `backward` was given: minitorch gives it memory of its own."""
+        for name in before:
+            tensor = self.spaces[0].get(name)
+            grad = None if tensor is None else tensor.grad
+            if grad is None or grad is before[name] or grad.requires_grad:
+                continue
+            memory = grad.untyped_storage()
+            named = [t.untyped_storage()._cdata for t in self.known.values() if t is not None and t is not grad]
+            if memory._cdata in named or memory.nbytes() != grad.numel() * grad.element_size():
+                tensor.grad = grad.clone()
+
+    def follow(self, lines: Iterable[str], length: int, watched: bool) -> Difference | None:
+        """Run the lines, as far as there is no difference, and look after every line or only at the end."""
+        try:
+            for i, line in enumerate(lines):
+                found = self.run(line)
+                if self.ended is not None:
+                    return None
+                if found is None:
+                    found = self.differing() if watched or i == length - 1 else self.refresh()
+                if found is not None:
+                    return found
+            return None
+        finally:
+            for library in LIBRARIES:
+                library.set_grad_enabled(True)
+
     def refresh(self) -> None:
-        """Have torch bring the history of its views up to date: it refuses in-place operations on those it has not."""
-        for tensor in self.known.values():
-            attempt(lambda t: t.is_leaf, tensor)
+        """Have the history of views brought up to date: torch refuses in-place operations on those it has not."""
+        for name in self.names:
+            for space in self.spaces:
+                attempt(lambda t: t.is_leaf, space.get(name))
 
     def differing(self) -> Difference | None:
         """The first thing seen of the tensors that differs."""
@@ -122,7 +165,7 @@ class Sides:
                     a, b = attempt(see[0], theirs), attempt(see[-1], ours)
                     if a != b:
                         return Difference(at, f"{name}{what}", a, b)
-            if not np.array_equal(a := theirs.numpy(force=True), b := ours.array) and not close(a, b):
+            if not np.array_equal(a := theirs.numpy(force=True), b := ours.array) and not self.close(a, b):
                 return Difference(at, name, a.tolist(), b.tolist())
         present = [entry for entry in tensors if entry[1] is not None]
         for what, identify in SHARED.items():
@@ -134,6 +177,14 @@ class Sides:
                 if m != n:
                     return Difference(at, f"{what} {present[i][0]}", present[m][0], present[n][0])
         return self.differing_bases(at)
+
+    def close(self, theirs: np.ndarray, ours: np.ndarray) -> bool:
+        """Equal up to rounding that has gone through a whole program. NaN is NaN."""
+        if theirs.dtype.kind != "f" or theirs.shape != ours.shape:
+            return False
+        tolerance = TOLERANCE["float32" if self.single else "float64"]
+        scale = 1 + np.abs(theirs[np.isfinite(theirs)]).max(initial=0)
+        return np.allclose(ours, theirs, tolerance, tolerance * scale, equal_nan=True)
 
     def differing_edits(self, name: str, theirs, ours) -> tuple | None:
         """How often the tensor was changed in place, where that is not the same.
@@ -177,15 +228,6 @@ def shorten(value) -> str:
     return " ".join(repr(value).split())[:200]
 
 
-def close(theirs: np.ndarray, ours: np.ndarray) -> bool:
-    """Equal up to rounding that has gone through a whole program. NaN is NaN."""
-    if theirs.dtype.kind != "f" or theirs.shape != ours.shape:
-        return False
-    finite = np.abs(theirs[np.isfinite(theirs)])
-    scale = 1 + finite.max(initial=0)
-    return np.allclose(ours, theirs, TOLERANCE[theirs.dtype.name], TOLERANCE[theirs.dtype.name] * scale, equal_nan=True)
-
-
 def first_alike(keys: list) -> list[int]:
     """For every key the place of the first one that is equal."""
     first: dict = {}
@@ -223,31 +265,30 @@ SHARED = {
 
 def random_program(rng: random.Random) -> tuple[list[str], Difference | None]:
     """Write a program while it runs; stops at the first difference."""
+    lines, found, _ = written(rng)
+    return lines, found
+
+
+def written(rng: random.Random) -> tuple[list[str], Difference | None, KnownLine | None]:
+    """As `random_program`, with the known difference at which the program ended early, if any."""
     sides, lines = Sides(), []
     watched = rng.random() < 0.5  # looking at a tensor may bring its history up to date, so look only at the end, too
     length = rng.randint(5, 15)
     writer = Writer(rng, {})
-    for i in range(length):
-        writer.known = sides.known
-        lines.append(writer.line())
-        found = sides.run(lines[-1])
-        if found is None:
-            found = sides.differing() if watched or i == length - 1 else sides.refresh()
-        if found is not None:
-            return lines, found
-    return lines, None
+
+    def write():
+        for _ in range(length):
+            writer.known = sides.known
+            lines.append(writer.line())
+            yield lines[-1]
+
+    found = sides.follow(write(), length, watched)
+    return lines, found, sides.ended
 
 
 def run_program(lines: list[str], watched: bool = True) -> Difference | None:
     """Run a given program and look after every line, or only at the end."""
-    sides = Sides()
-    for i, line in enumerate(lines):
-        found = sides.run(line)
-        if found is None:
-            found = sides.differing() if watched or i == len(lines) - 1 else sides.refresh()
-        if found is not None:
-            return found
-    return None
+    return Sides().follow(lines, len(lines), watched)
 
 
 def shortened(lines: list[str]) -> tuple[list[str], Difference | None]:
@@ -281,17 +322,19 @@ def script(lines: list[str]) -> str:
     return "\n".join([*head, *lines, *shown])
 
 
-def check(seeds: range) -> list[str]:
-    """Run the programs of these seeds; says what differs, one text for each program that does."""
+def check(seeds: range) -> tuple[list[str], Counter[str]]:
+    """Run the programs of these seeds: a text for each that differs, and how many ended early at a known difference."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    texts = []
+    texts, ended = [], Counter()
     for seed in seeds:
-        lines, found = random_program(random.Random(seed))
+        lines, found, entry = written(random.Random(seed))
         if found is not None:
             lines, again = shortened(lines)
             texts.append(f"# seed {seed}: {again or found}\n{script(lines)}\n")
-    return texts
+        if entry is not None:
+            ended[entry.reason] += 1
+    return texts, ended
 
 
 @click.command()
@@ -301,13 +344,16 @@ def check(seeds: range) -> list[str]:
 def main(count: int, seed: int, jobs: int) -> None:
     """Run random programs of views, in-place operations and gradients in step on torch and minitorch."""
     parts = [range(start, min(start + 250, seed + count)) for start in range(seed, seed + count, 250)]
-    different = 0
+    different, ended = 0, Counter()
     with multiprocessing.get_context("spawn").Pool(jobs) if jobs > 1 else nullcontext() as pool:
-        for texts in pool.imap(check, parts) if pool else map(check, parts):
+        for texts, known in pool.imap(check, parts) if pool else map(check, parts):
             different += len(texts)
+            ended += known
             for text in texts:
                 click.echo(text)
     click.echo(f"{count - different} of {count} programs agree after every step")
+    for reason, times in ended.most_common():
+        click.echo(f"{times} of them end early: {reason}")
     raise SystemExit(different > 0)
 
 

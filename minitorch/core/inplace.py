@@ -19,8 +19,8 @@ from .levels import highest, leaves
 from .lifted import Lifted
 from .node import Leaf, Node
 from .op import GENERAL, KEEP, LINEAR, op
-from .state import state
-from .tensor import Tensor, bump_version, forget, node_of, refuse, set_node
+from .state import state, tick
+from .tensor import Tensor, bump_version, edits_of, forget, node_of, refuse, set_node
 
 
 def in_place(function, name: str):
@@ -48,6 +48,8 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
     needs_grad = state.grad and (node is not None or _any_requires_grad(args, kwargs))
     if needs_grad:
         check_rewritable(self, node)
+        if name == "index_put_" or node is not None:
+            check_own_places(name, self.array)
     if needs_grad or lifted:
         # The rules keep what self was before (here or at a level below): a copy, since its memory is about to change.
         old = wrap(self.array.copy() if lifted else copied_in_order(self.array, self.array.dtype))
@@ -61,8 +63,17 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
             result = result.to(self.dtype)
     write(name, self, result.array)
     if needs_grad and self.array.dtype.kind not in "iub":
+        if not lifted:
+            keep_written(result.node, self)
         rebase(self, result.node)
     return self
+
+
+def keep_written(node, self: Tensor) -> None:
+    """Where a rule names the output, that is from now on `self`, which must not change again before the rule is run."""
+    if type(node) is Node and node.output is not None:
+        node.output = (self.array, edits_of(self))
+        node.birth = tick()
 
 
 def lift_written(name: str, self: Tensor, args, kwargs) -> None:
@@ -125,14 +136,36 @@ def write(name: str, self: Tensor, values: np.ndarray) -> None:
     if isinstance(array, Lifted):
         array.assign(self, values)
     elif values is not array:
-        np.copyto(array, values, casting="unsafe")
+        changed = True if array.flags.c_contiguous or not shares_places(array) else _differ(values, array)
+        np.copyto(array, values, casting="unsafe", where=changed)
     bump_version(self)
 
 
-# What these write does not depend on what was there, so elements may share memory.
-_WRITE_ONLY = frozenset(["fill_", "zero_", "masked_fill_", "index_fill_"])
+def _differ(values: np.ndarray, array: np.ndarray) -> np.ndarray:
+    """Where elements are to be changed: of several that share one place, an unchanged one must not be the last written."""
+    return ~((values == array) | ((values != values) & (array != array)))
+
+
+# What these write does not depend on what was there, so elements may share memory, but only outside the graph.
+_WRITE_ONLY = frozenset(["fill_", "zero_", "masked_fill_", "index_fill_", "index_put_"])
 # These read their sources while they write, so a source may not be the tensor itself.
 _READ_LATE = frozenset(["index_add_", "index_copy_", "index_put_", "scatter_", "scatter_add_"])
+
+
+def shares_places(array: np.ndarray) -> bool:
+    """Whether elements stand at one place in memory, as those of an expanded tensor do."""
+    if array.flags.c_contiguous or isinstance(array, Lifted) or not array.size:
+        return False
+    return any([stride == 0 and size > 1 for size, stride in zip(array.shape, array.strides, strict=True)])
+
+
+def check_own_places(name: str, array: np.ndarray) -> None:
+    """RuntimeError when elements that are to be written share one place in memory."""
+    if shares_places(array):
+        raise RuntimeError(
+            f"{name}(): unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
 
 
 def check_overlap(name: str, array: np.ndarray, sources=()) -> None:
@@ -141,14 +174,9 @@ def check_overlap(name: str, array: np.ndarray, sources=()) -> None:
     if isinstance(array, Lifted):
         return  # checked where the memory is
     if not array.flags.c_contiguous and name not in _WRITE_ONLY:
-        for size, stride in zip(array.shape, array.strides, strict=True):
-            if stride == 0 and size > 1 and array.size:
-                if name == "copy_" and sources and _is_same_view(array, sources[0].array):
-                    return
-                raise RuntimeError(
-                    f"{name}(): unsupported operation: more than one element of the written-to tensor refers to a "
-                    "single memory location. Please clone() the tensor before performing the operation."
-                )
+        if name == "copy_" and sources and _is_same_view(array, sources[0].array):
+            return
+        check_own_places(name, array)
     for source in sources if name != "fill_" else ():
         if (
             isinstance(source, Tensor)

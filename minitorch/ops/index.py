@@ -199,10 +199,25 @@ def _parts(shape, items) -> tuple[list[int], tuple, list]:
 _COVERED = object()  # a dimension that a mask before it stands for
 
 
+def _takes_all(index, shape) -> bool:
+    """Whether an index of ints, slices and an Ellipsis is the whole tensor: torch makes no view for such a slice."""
+    d = 0
+    for item in index if index.__class__ is tuple else (index,):
+        if item is Ellipsis:
+            d += len(shape) - len(index) + 1
+            continue
+        if item.__class__ is int or item.start not in (None, 0) or item.step not in (None, 1):
+            return False
+        if item.stop is not None and (d >= len(shape) or item.stop < shape[d]):
+            return False
+        d += 1
+    return True
+
+
 def _view_part(input: Tensor, inserted, basic) -> Tensor:
     for dim in inserted:
         input = unsqueeze(input, dim)
-    if any(item is not Ellipsis and item != ALL for item in basic):
+    if not _takes_all(basic, input.array.shape):
         input = slice_view(input, index=basic)
     return input
 
@@ -289,9 +304,9 @@ def setitem(input: Tensor, index, value) -> None:
     """
     _check_value(input, value)
     key = _everyday(index)
+    tensors = None
     if key is not None:
-        view = getitem(input, index)
-        tensors = None
+        view = input if _takes_all(key, input.array.shape) else getitem(input, index)
     else:
         inserted, basic, tensors = _parts(input.array.shape, _read(index))
         view = _view_part(input, inserted, basic)

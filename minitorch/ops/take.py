@@ -84,7 +84,7 @@ def add_at(values, *indices, size):
 def accumulate(out: np.ndarray, indices, values: np.ndarray) -> None:
     """out[indices] += values, where a place may come several times."""
     used = used_entries(indices)
-    if len(used) == 1:
+    if len(used) == 1 and (0 not in out.strides or not out.size):
         index, d = indices[used[0]], used[0]
         if index.dtype.kind == "b":
             out[key_of(indices)] += values
