@@ -145,8 +145,6 @@ class Walk:
 
     def run_hooks(self, hooks, g):
         result = hooks.run(g)
-        if not isinstance(result, (Tensor, list, tuple)):
-            raise TypeError(f"a gradient hook must return a Tensor or None, got {type(result).__name__}")
         if hooks.retain is not None:
             tensor = hooks.retain()
             if tensor is not None:
@@ -178,7 +176,8 @@ class Walk:
             bump_version(grad)
         if leaf.hooks is not None:
             for hook in tuple(leaf.hooks.post.values()):
-                hook(tensor)
+                if hook(tensor) is not None:
+                    raise RuntimeError("Tensor post accumulate grad hooks should return None.")
 
     def usable(self, leaf: Leaf, g: Tensor, like: np.ndarray) -> bool:
         """Whether `g` can become `.grad` without a copy: nobody else holds it, and its strides are the right ones."""

@@ -266,9 +266,9 @@ LINES: tuple[KnownLine, ...] = (
         ours="",
     ),
     KnownLine(
-        "both refuse; of two mistakes in one line torch names the view whose history may not be asked for, which "
-        "minitorch asks for last",
-        theirs="A view was created in no_grad mode|This view is the output of a function that returns multiple views",
+        "both refuse; of two mistakes in one line torch names the history that forbids it, which minitorch asks for last",
+        theirs="A view was created in no_grad mode|This view is the output of a function that returns multiple views|"
+        "leaf Variable that requires grad is being used in an in-place operation",
         ours="Error: ",
     ),
     KnownLine(

@@ -348,9 +348,11 @@ def joined(w: Writer) -> str | None:
     t = w.known[x]
     y = w.pick(lambda u: u.shape == t.shape) or x
     calls = [f"lib.cat([{x}, {y}], {w.dim(t)})", f"lib.stack([{x}, {y}], {w.dim(t)})"]
-    if t.ndim == 2 and t.is_floating_point():
-        z = w.pick(lambda u: u.ndim == 2 and u.shape[0] == t.shape[1] and u.dtype == t.dtype)
-        calls += [f"{x} @ {z or x + '.t()'} + 0.0"] * 2  # a product of matrices may be 0 or -0
+    if t.ndim == 2 and t.is_floating_point() and t.is_contiguous():
+        # Row-major factors: the gradient of a column-major one has its strides in torch, if it is the second. And a
+        # product of matrices may be 0 or -0.
+        z = w.pick(lambda u: u.ndim == 2 and u.shape[0] == t.shape[1] and u.dtype == t.dtype and u.is_contiguous())
+        calls += [f"{x} @ {z or x + '.t().contiguous()'} + 0.0"] * 2
     return f"{w.new()} = {w.one(calls)}"
 
 
@@ -453,7 +455,7 @@ def added_by_index(w: Writer) -> str | None:
         f"{x}.scatter_add_({d}, lib.zeros({tuple(t.shape)}, dtype=lib.int64), {source})",
         f"{x}.index_put_((lib.tensor([{rows[0]}]),), {source}[:1].clone())" if d == 0 else f"{x}.mul_(2)",
         f"{x}.index_put_((lib.tensor({rows}),), {source}.sum(), accumulate=True)" if d == 0 else f"{x}.div_(2)",
-        f"{x}.masked_scatter_({x} > 0, {source}.detach())",
+        f"{x}.masked_scatter_({x} > 0, {source}.detach().clone())",
         f"{x}.scatter_({d}, lib.zeros({tuple(t.shape)}, dtype=lib.int64), {w.number(t)})",
     ))  # fmt: skip
 

@@ -59,6 +59,7 @@ class Sides:
     counting: bool = True  # whether the counts of edits must be the same, not only how they change
     single: bool = False  # whether numbers have been rounded to float32
     ended: KnownLine | None = None  # why the program goes no further
+    alive: list = field(default_factory=list)  # every tensor there was: a graph of torch holds its leaves, ours does not
 
     @property
     def names(self) -> list[str]:
@@ -71,7 +72,7 @@ class Sides:
     def run(self, line: str) -> Difference | None:
         """Execute a line on both sides; what differs is the class of the exception."""
         self.counting = self.counting and "grad(" not in line and "backward" not in line
-        self.single = self.single or "float32" in line or ".float()" in line
+        self.alive.append([*self.spaces[0].values(), *self.spaces[1].values()])
         before = {name: t.grad for name, t in self.known.items() if t is not None} if "backward(" in line else {}
         code = compile(line, "<program>", "exec")
         raised = []
@@ -86,6 +87,7 @@ class Sides:
         if "autograd.grad(" in line and classes == [None, None]:
             self._unhide(line)
         self._unshare(before)
+        self.single = self.single or any(t is not None and t.dtype == torch.float32 for t in self.known.values())
         self.errors.append(classes[0])
         if classes[0] != classes[1]:
             texts = ["" if error is None else f"{type(error).__name__}: {error}" for error in raised]

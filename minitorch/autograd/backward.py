@@ -8,7 +8,7 @@ from ..batching.vmap import vmap
 from ..core.node import Leaf
 from ..core.op import function
 from ..core.state import state
-from ..core.tensor import Tensor, node_of, wrap
+from ..core.tensor import Tensor, asked_node, wrap
 from ..engine import Walk
 from ..ops.creation import zeros_like
 from ..tape import bare
@@ -24,7 +24,7 @@ def _roots(outputs, grads, create_graph: bool) -> list:
         raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
     roots = []
     for i, (output, g) in enumerate(zip(outputs, grads, strict=True)):
-        node = node_of(output)
+        node = asked_node(output)
         array = output.array
         if node is None or (type(node) is Leaf and node.tensor() is None):
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
@@ -67,7 +67,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph: bool =
     inputs = _as_tuple(inputs)
     found = _collect(roots, inputs, keep, create_graph)
     for tensor in inputs:
-        g = found.get(node_of(tensor))
+        g = found.get(asked_node(tensor))
         if g is not None:
             g = g if create_graph else wrap(g.array.copy())
             tensor._grad = g if tensor._grad is None else tensor._grad + g
@@ -76,7 +76,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph: bool =
 def _collect(roots, inputs, keep: bool, create_graph: bool) -> dict:
     targets = set()
     for i, tensor in enumerate(inputs):
-        node = node_of(tensor)
+        node = asked_node(tensor)
         if node is None:
             raise RuntimeError(
                 "One of the differentiated Tensors does not require grad "
@@ -116,7 +116,7 @@ def grad(
     found = _collect(roots, inputs, keep, create_graph)
     results = []
     for i, tensor in enumerate(inputs):
-        g = found.get(node_of(tensor))
+        g = found.get(asked_node(tensor))
         if g is None:
             if materialize_grads:
                 g = zeros_like(tensor)

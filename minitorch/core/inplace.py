@@ -211,8 +211,8 @@ def rebase(self: Tensor, node) -> None:
         return
     root = origin.root
     params = {"steps": origin.steps(), "strides": root.array.strides}
-    edges = (root.node, node)
-    set_node(root, Node(write_view.op, edges, (), None, params, root.array.shape, root.array.dtype))
+    edges, kept = (root.node, node), (None, None)  # nothing is kept, but torch frees such a node like any other
+    set_node(root, Node(write_view.op, edges, kept, None, params, root.array.shape, root.array.dtype))
     origin.seen = 0  # the view's own node is made again from the root's when it is asked for
 
 

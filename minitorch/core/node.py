@@ -33,8 +33,22 @@ class Hooks:
         for function in tuple(self.functions.values()):
             result = function(g)
             if result is not None:
+                _check_replaced(getattr(function, "__name__", repr(function)), g, result)
                 g = result
         return g
+
+
+def _check_replaced(name: str, g, result) -> None:
+    """TypeError, RuntimeError when a hook returns what cannot take the place of the gradient `g`."""
+    if isinstance(g, list):  # the gradients of several outputs
+        return
+    if not hasattr(result, "array"):
+        raise TypeError(f"hook '{name}' must return a Tensor or None, got {type(result).__name__}")
+    was, now = g.array, result.array
+    if now.dtype != was.dtype:
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was {g.dtype}, got {result.dtype})")
+    if now.shape != was.shape:
+        raise RuntimeError(f"hook '{name}' has changed the size of value (was {list(was.shape)}, got {list(now.shape)})")
 
 
 class RemovableHandle:

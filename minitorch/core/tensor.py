@@ -101,12 +101,12 @@ class Tensor:
 
     @property
     def is_leaf(self) -> bool:
-        node = node_of(self)
+        node = asked_node(self)
         return node is None or type(node) is Leaf
 
     @property
     def grad_fn(self):
-        node = node_of(self)
+        node = asked_node(self)
         return None if type(node) is Leaf else node
 
     @property
@@ -258,6 +258,17 @@ def node_of(tensor: Tensor):
     if edits is not None and edits.stamp > origin.seen:
         return _replay(tensor, origin)
     return no_leaf(tensor) if node is None else node
+
+
+def asked_node(tensor: Tensor):
+    """`node_of` for a user who asks: a view that may not be asked for its history refuses in `no_grad`, too."""
+    if tensor.origin is None:
+        return tensor.node
+    previous, state.grad = state.grad, True
+    try:
+        return node_of(tensor)
+    finally:
+        state.grad = previous
 
 
 def _replay(tensor: Tensor, origin: Origin):

@@ -300,9 +300,14 @@ def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
 def setitem(input: Tensor, index, value) -> None:
     """x[index] = value (a tensor that broadcasts to x[index], or a number), in place.
 
-    RuntimeError for shapes that do not fit; index tensors ask for a value of the same dtype.
+    RuntimeError for shapes that do not fit; index tensors ask for a value of the same dtype. x[False] = value does
+    nothing, without a look at the value; x[True] is x[None].
     """
     _check_value(input, value)
+    if index is False:
+        return
+    if index is True:
+        index = None
     key = _everyday(index)
     tensors = None
     if key is not None:
@@ -323,17 +328,24 @@ def setitem(input: Tensor, index, value) -> None:
 def _put_into(view: Tensor, indices, value) -> None:
     if not isinstance(value, Tensor):
         value = wrap(number(value, view.array.dtype))
-    elif value.array.ndim == 0 and any(i is not None and i.dtype.kind == "b" for i in indices):
-        value = value.to(view.dtype)
     index_put_(view, indices, value)
 
 
-def _check_put(input: Tensor, values: Tensor) -> None:
+def _is_one_mask(indices) -> bool:
+    return [i.dtype.kind for i in indices if i is not None] == ["b"]
+
+
+def _of_one_type(input: Tensor, indices, values: Tensor, adds: bool) -> Tensor:
+    """The values to put. A single one is converted where a mask says where it goes (torch fills the mask with it); else
+    RuntimeError for another type."""
+    if values.array.size == 1 and not adds and _is_one_mask(indices):
+        return values.to(input.dtype)
     if values.array.dtype != input.array.dtype:
         raise RuntimeError(
             f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "
             f"{values.dtype} for the source."
         )
+    return values
 
 
 def _any_place(index):
@@ -361,8 +373,7 @@ def _fitted(input: Tensor, indices, values: Tensor) -> Tensor:
 
 def index_put_(input: Tensor, indices, values: Tensor, adds: bool = False) -> Tensor:
     """input[indices] = values (or += values) in place; `indices` as in `take_at`."""
-    _check_put(input, values)
-    values = _fitted(input, indices, values)
+    values = _fitted(input, indices, _of_one_type(input, indices, values, adds))
     if state.trace is None and not (state.grad and (node_of(input) is not None or node_of(values) is not None)):
         check_overlap("index_put_", input.array, (values,))
         write_at(input.array, indices, values.array, adds)
@@ -388,8 +399,7 @@ def _public_indices(input: Tensor, indices) -> list:
 def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of `input` with input[indices] = values (or += values), `indices` being a tuple of tensors."""
     indices = _public_indices(input, indices)
-    _check_put(input, values)
-    values = _fitted(input, indices, values)
+    values = _fitted(input, indices, _of_one_type(input, indices, values, accumulate))
     return put_at(input, values, *_as_tensors(indices), adds=accumulate)
 
 

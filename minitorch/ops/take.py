@@ -42,13 +42,15 @@ def take_at(input, *indices):
             return input.take(indices[used[0]], used[0])
         return np.asarray(input[key_of(indices)], order="C")
     out = input[key_of(indices)]
-    return ordered_by(out, [(out.shape, strides) for strides in _steps(input, indices, used, out.ndim)])
+    return ordered_by(out, [(out.shape, strides) for strides in _steps(input, indices, used, out.shape)])
 
 
-def _steps(input: np.ndarray, indices, used: list[int], ndim: int) -> list[tuple[int, ...]]:
-    """The steps in memory along the `ndim` dimensions of input[indices]: those of the input, then those of each index.
+def _steps(input: np.ndarray, indices, used: list[int], shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The steps in memory along the dimensions of input[indices], of this shape: those of the input, then those of each
+    index.
 
-    torch orders the result by them. The input makes no step along the dimensions that the indices bring.
+    torch orders the result by them. The input makes no step along the dimensions that the indices bring, an index none
+    along the others, except where they have size 1: there it has the step that a view of that shape has.
     """
     taken: list[int] = []  # the dimensions of the input that are indexed
     d = 0
@@ -58,12 +60,17 @@ def _steps(input: np.ndarray, indices, used: list[int], ndim: int) -> list[tuple
         d += width
     kept = [step for d, step in enumerate(input.strides) if d not in taken]
     before = taken[0] if taken[-1] - taken[0] == len(taken) - 1 else 0
-    after, brought = len(kept) - before, ndim - len(kept)
-    steps = [(*kept[:before], *(0,) * brought, *kept[before:])]
+    after = before + len(shape) - len(kept)  # the first dimension after those that the indices bring
+    brought = shape[before:after]
+    steps = [(*kept[:before], *(0,) * len(brought), *kept[before:])]
     for index in (indices[i] for i in used):
-        if index.dtype.kind == "i":  # a mask is as a row of integers, which has no order
-            own = [0 if n == 1 else step for n, step in zip(index.shape, index.strides, strict=True)]
-            steps.append((*(0,) * (before + brought - len(own)), *own, *(0,) * after))
+        size, own = (index.shape, index.strides) if index.dtype.kind == "i" else ((brought[-1],), (8,))
+        own = [0 if n != m else step for n, m, step in zip(size, brought[len(brought) - len(size) :], own, strict=True)]
+        own = [0] * (len(brought) - len(own)) + own
+        first, last = (brought[0] * own[0], own[-1]) if own else (8, 8)
+        outer = [first if n == 1 else 0 for n in shape[:before]]
+        inner = [last if n == 1 else 0 for n in shape[after:]]
+        steps.append((*outer, *own, *inner))
     return steps
 
 
