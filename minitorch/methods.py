@@ -11,8 +11,10 @@ from __future__ import annotations
 import functools
 
 from . import ops
-from .core.inplace import detach_, in_place, write_out
+from .core.call import make_operator
+from .core.inplace import apply_in_place, detach_, in_place, write_out
 from .core.op import PUBLIC, namespace
+from .core.promote import OPERANDS
 from .core.tensor import Tensor
 
 METHODS = """
@@ -127,11 +129,13 @@ def functions(prefix: str) -> dict:
 
 
 def _reflected(function):
+    """The operator's form for a tensor on the right: function(left, right), where the left operand is not a tensor."""
+
     @functools.wraps(function)
     def method(self, other):
         if not isinstance(self, Tensor):
             raise TypeError(f"a reflected operator of Tensor doesn't apply to a '{type(self).__name__}' object")
-        return function(other, self)
+        return function(other, self) if isinstance(other, OPERANDS) else NotImplemented
 
     return method
 
@@ -141,15 +145,15 @@ def _commuted(function):
     return _reflected(lambda left, right: function(right, left))
 
 
-def _or_not_implemented(function):
-    """For comparisons and operators with foreign objects: let Python try the other side."""
+def _written(function, name: str):
+    """The augmented assignment `name`, which leaves foreign operands to them."""
 
-    @functools.wraps(function)
     def method(self, other):
-        if not isinstance(other, (Tensor, int, float)) and not hasattr(other, "dtype"):
+        if not isinstance(other, OPERANDS):
             return NotImplemented
-        return function(self, other)
+        return apply_in_place(name, function, self, (other,))
 
+    method.__name__ = method.__qualname__ = name
     return method
 
 
@@ -174,46 +178,44 @@ def operators() -> dict:
     """Python's operators by their special names."""
     arithmetic, comparison = ops.arithmetic, ops.comparison
     table = {
-        "__add__": arithmetic.add_tensors,
+        "__add__": make_operator(arithmetic.add_tensors.op),
         "__radd__": _commuted(arithmetic.add_tensors),
-        "__sub__": arithmetic.sub_tensors,
+        "__sub__": make_operator(arithmetic.sub_tensors.op),
         "__rsub__": _reflected(arithmetic.sub_tensors),
-        "__mul__": arithmetic.mul,
+        "__mul__": make_operator(arithmetic.mul.op),
         "__rmul__": _commuted(arithmetic.mul),
-        "__truediv__": arithmetic.true_div,
+        "__truediv__": make_operator(arithmetic.true_div.op),
         "__rtruediv__": _reflected(lambda left, right: right.reciprocal() * left),  # torch rounds twice here
         "__rdiv__": _reflected(lambda left, right: right.reciprocal() * left),
-        "__floordiv__": arithmetic.floor_divide,
+        "__floordiv__": make_operator(arithmetic.floor_divide.op),
         "__rfloordiv__": _reflected(arithmetic.floor_divide),
-        "__mod__": arithmetic.remainder,
+        "__mod__": make_operator(arithmetic.remainder.op),
         "__rmod__": _reflected(arithmetic.remainder),
-        "__pow__": arithmetic.pow,
-        "__rpow__": _reflected(arithmetic.pow),
+        "__pow__": arithmetic.power,
+        "__rpow__": _reflected(arithmetic.power),
         "__neg__": arithmetic.neg,
         "__pos__": arithmetic.positive,
         "__abs__": arithmetic.abs,
         "__invert__": comparison.bitwise_not,
-        "__and__": comparison.bitwise_and,
+        "__and__": make_operator(comparison.bitwise_and.op),
         "__rand__": _reflected(comparison.bitwise_and),
-        "__or__": comparison.bitwise_or,
+        "__or__": make_operator(comparison.bitwise_or.op),
         "__ror__": _reflected(comparison.bitwise_or),
-        "__xor__": comparison.bitwise_xor,
+        "__xor__": make_operator(comparison.bitwise_xor.op),
         "__rxor__": _reflected(comparison.bitwise_xor),
-        "__lshift__": comparison.bitwise_left_shift,
+        "__lshift__": make_operator(comparison.bitwise_left_shift.op),
         "__rlshift__": _reflected(comparison.bitwise_left_shift),
-        "__rshift__": comparison.bitwise_right_shift,
+        "__rshift__": make_operator(comparison.bitwise_right_shift.op),
         "__rrshift__": _reflected(comparison.bitwise_right_shift),
-        "__lt__": comparison.lt,
-        "__le__": comparison.le,
-        "__gt__": comparison.gt,
-        "__ge__": comparison.ge,
-        "__eq__": _or_not_implemented(comparison.eq),
-        "__ne__": _or_not_implemented(comparison.ne),
+        "__lt__": make_operator(comparison.lt.op),
+        "__le__": make_operator(comparison.le.op),
+        "__gt__": make_operator(comparison.gt.op),
+        "__ge__": make_operator(comparison.ge.op),
+        "__eq__": make_operator(comparison.eq.op),
+        "__ne__": make_operator(comparison.ne.op),
         "__hash__": object.__hash__,
     }
-    matmul = PUBLIC.get("matmul")
-    if matmul is not None:
-        table |= {"__matmul__": matmul, "__rmatmul__": _reflected(matmul)}
+    table |= {"__matmul__": ops.matmul.matrix_product, "__rmatmul__": _reflected(ops.matmul.public_matmul)}
     in_place_forms = {
         "__iadd__": arithmetic.add_tensors,
         "__isub__": arithmetic.sub_tensors,
@@ -228,5 +230,5 @@ def operators() -> dict:
         "__ilshift__": comparison.bitwise_left_shift,
         "__irshift__": comparison.bitwise_right_shift,
     }
-    table |= {name: in_place(function, name) for name, function in in_place_forms.items()}
+    table |= {name: _written(function, name) for name, function in in_place_forms.items()}
     return table

@@ -272,6 +272,16 @@ LINES: tuple[KnownLine, ...] = (
         ours="Error: ",
     ),
     KnownLine(
+        "both refuse; of two mistakes in an index and a value torch names the shape of the value first",
+        theirs="shape mismatch: value tensor",
+        ours="^IndexError: ",
+    ),
+    KnownLine(
+        "a tensor turned in place (`t_`, `unsqueeze_`) in no_grad keeps its graph, which in torch goes on expecting the "
+        "old shape; minitorch gives the gradient in the new one",
+        theirs="returned an invalid gradient at index",
+    ),
+    KnownLine(
         "the alias x[:] of a view is written to, then assigned to the view itself: torch looks at the view's history "
         "before it has brought it up to date, and takes it for a leaf",
         theirs="a leaf Variable that requires grad is being used in an in-place operation",

@@ -59,7 +59,9 @@ class Sides:
     counting: bool = True  # whether the counts of edits must be the same, not only how they change
     single: bool = False  # whether numbers have been rounded to float32
     ended: KnownLine | None = None  # why the program goes no further
-    alive: list = field(default_factory=list)  # every tensor there was: a graph of torch holds its leaves, ours does not
+    alive: list = field(
+        default_factory=list
+    )  # every tensor there was: a graph of torch holds its leaves, ours does not
 
     @property
     def names(self) -> list[str]:
@@ -102,9 +104,17 @@ class Sides:
         """Copy a gradient that either side returns as a view of a tensor nobody sees: whether it does so depends on how
         its rules are written."""
         name = line.partition(",")[0].rpartition("(")[-1]
+        if self._is_empty(space[name] for space in self.spaces):
+            for space in self.spaces:
+                space[name] = space[name].detach().clone()
         if any(space[name] is not None and space[name]._is_view() for space in self.spaces):
             for space in self.spaces:
                 space[name] = space[name].clone()
+
+    @staticmethod
+    def _is_empty(gradients) -> bool:
+        """Whether there is nothing in a gradient: whether it has a history depends on how torch's rules are written."""
+        return all(g is not None and 0 in g.shape for g in gradients)
 
     def _unshare(self, before: dict[str, torch.Tensor | None]) -> None:
         """Copy a new `.grad` that torch left as a part of a larger gradient, or in the memory of the weights that
@@ -112,7 +122,13 @@ class Sides:
         for name in before:
             tensor = self.spaces[0].get(name)
             grad = None if tensor is None else tensor.grad
-            if grad is None or grad is before[name] or grad.requires_grad:
+            if grad is None or grad is before[name]:
+                continue
+            both = [space[name] for space in self.spaces]
+            if self._is_empty(t.grad for t in both):
+                for t in both:
+                    t.grad = t.grad.detach()
+            if grad.requires_grad:
                 continue
             memory = grad.untyped_storage()
             named = [t.untyped_storage()._cdata for t in self.known.values() if t is not None and t is not grad]

@@ -16,10 +16,11 @@ import functools
 
 import numpy as np
 
+from ..dtypes import from_numpy_dtype
 from ..strided import arranged, is_row_by_row
 from .lifted import Lifted
 from .node import MultiNode, Node, Output
-from .promote import COMPARE, DIFFERENCE, FLOAT, FLOATING_ONLY, KEEP, PROMOTE, SAME, SUM, round_to
+from .promote import COMPARE, DIFFERENCE, FLOAT, FLOATING_ONLY, KEEP, OPERANDS, PROMOTE, SAME, SUM, round_to
 from .state import state, tick
 from .tensor import Edits, Origin, Tensor, new, node_of, wrap
 
@@ -200,31 +201,50 @@ class Nth:
 nth = functools.cache(Nth)
 
 
-def _binary_caller(op):
+def make_operator(op):
+    """What runs for one of Python's binary operators: `op`, but NotImplemented for an operand that it has no use for, so
+    that Python lets the other operand try."""
+    operator = _binary_caller(op, _operate)
+    operator.__name__ = operator.__qualname__ = op.name
+    operator.__doc__ = op.reference.__doc__
+    return operator
+
+
+def _operate(op, inputs, params):
+    input, other = inputs
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{op.name}(): an operator of Tensor doesn't apply to a '{type(input).__name__}' object")
+    if isinstance(other, ndarray) and (op.dtype is not COMPARE or op.name in ("eq", "ne")):
+        other = wrap(np.asarray(other, from_numpy_dtype(other.dtype).numpy))
+    return run(op, (input, other), params) if isinstance(other, OPERANDS) else NotImplemented
+
+
+def _binary_caller(op, otherwise=None):
+    general = otherwise or run
     compares = op.dtype is COMPARE
     takes_number = op.inputs[1] in op.numbers
     elementwise = op.kind == "elementwise"
 
     def call(input, other, **params):
         if state.trace is not None or not isinstance(input, Tensor):
-            return run(op, (input, other), params)
+            return general(op, (input, other), params)
         a = input.array
         dtype = a.dtype
         if dtype is not FLOAT32 and dtype is not FLOAT64:
-            return run(op, (input, other), params)
+            return general(op, (input, other), params)
         node_b = None
         row_major = input.row_major
         if isinstance(other, Tensor):
             b = other.array
             if dtype is not b.dtype:
-                return run(op, (input, other), params)
+                return general(op, (input, other), params)
             if not other.row_major:
                 row_major = False
             node_b = other.node if other.origin is None else None if compares or not state.grad else node_of(other)
         elif takes_number and (other.__class__ is float or other.__class__ is int):
             b = array(other, dtype)
         else:
-            return run(op, (input, other), params)
+            return general(op, (input, other), params)
         try:
             out = op.kernel(a, b, **params) if params else op.kernel(a, b)
         except (ValueError, TypeError) as error:

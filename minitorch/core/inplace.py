@@ -42,7 +42,7 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
     check_overlap(name, self.array, args)
     lifted = isinstance(self.array, Lifted)
     if not state.grad and not lifted:
-        write(name, self, function(self, *args, **kwargs).array)
+        write(name, self, _computed(name, function, self, self, args, kwargs).array)
         return self
     node = node_of(self)
     needs_grad = state.grad and (node is not None or _any_requires_grad(args, kwargs))
@@ -56,8 +56,9 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
         old.node = node
     else:
         old = self
-    result = function(old, *args, **kwargs)
+    result = _computed(name, function, self, old, args, kwargs)
     if result.array.dtype != self.array.dtype:
+        check_shape(name, self.array.shape, result.array.shape)
         check_cast(result.array.dtype, self.array.dtype)
         if result.node is not None:
             result = result.to(self.dtype)
@@ -67,6 +68,25 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
             keep_written(result.node, self)
         rebase(self, result.node)
     return self
+
+
+def _computed(name: str, function, self: Tensor, old: Tensor, args, kwargs) -> Tensor:
+    """function(old, ...), where a shape that does not fit is a worse mistake than a type that is not supported."""
+    try:
+        return function(old, *args, **kwargs)
+    except NotImplementedError:
+        for value in args:
+            if isinstance(value, Tensor):
+                check_shape(name, self.array.shape, np.broadcast_shapes(self.array.shape, value.array.shape))
+        raise
+
+
+def check_shape(name: str, shape: tuple[int, ...], result: tuple[int, ...]) -> None:
+    """RuntimeError when a result is larger than the tensor that it is to be written to."""
+    if result != shape:
+        raise RuntimeError(
+            f"{name}(): output with shape {list(shape)} doesn't match the broadcast shape {list(result)}"
+        )
 
 
 def keep_written(node, self: Tensor) -> None:
@@ -128,9 +148,7 @@ def write(name: str, self: Tensor, values: np.ndarray) -> None:
     """Copy `values` into the tensor's memory and count the edit."""
     array = self.array
     if values.shape != array.shape:
-        raise RuntimeError(
-            f"{name}(): output with shape {list(array.shape)} doesn't match the broadcast shape {list(values.shape)}"
-        )
+        check_shape(name, array.shape, values.shape)
     if values.dtype != array.dtype:
         check_cast(values.dtype, array.dtype)
     if isinstance(array, Lifted):

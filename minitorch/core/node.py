@@ -48,7 +48,9 @@ def _check_replaced(name: str, g, result) -> None:
     if now.dtype != was.dtype:
         raise RuntimeError(f"hook '{name}' has changed the type of value (was {g.dtype}, got {result.dtype})")
     if now.shape != was.shape:
-        raise RuntimeError(f"hook '{name}' has changed the size of value (was {list(was.shape)}, got {list(now.shape)})")
+        raise RuntimeError(
+            f"hook '{name}' has changed the size of value (was {list(was.shape)}, got {list(now.shape)})"
+        )
 
 
 class RemovableHandle:

@@ -16,6 +16,7 @@ from .tensor import Tensor
 
 _FLOAT32 = np.dtype(np.float32)
 _NUMBERS = (bool, int, float, np.number, np.bool_)
+OPERANDS = (Tensor, *_NUMBERS)  # what an arithmetic operator combines a tensor with
 
 
 def result_dtype(inputs) -> dtypes.dtype:
@@ -46,7 +47,10 @@ def _check_operands(op, inputs) -> None:
     for i, value in enumerate(inputs):
         if isinstance(value, Tensor):
             tensors += 1
-        elif value is not None and not (op.input_name(i) in op.numbers and isinstance(value, _NUMBERS)):
+        elif op.input_name(i) in op.numbers:
+            if not isinstance(value, _NUMBERS):
+                raise not_a_tensor(op, op.input_name(i), value)
+        elif value is not None:
             raise not_a_tensor(op, op.input_name(i), value)
     if not tensors:
         raise not_a_tensor(op, op.input_name(0), inputs[0])

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.inplace import apply_in_place
 from ..core.op import DIFFERENCE, ELEMENTWISE, FLOAT, FLOATING_ONLY, NUMBERS, PROMOTE, function, op
-from ..core.promote import check_no_bools, check_tensor, result_dtype
+from ..core.promote import OPERANDS, check_no_bools, check_tensor, result_dtype
 from ..core.tensor import Tensor, wrap
 from ..dtypes import FLOATING
 from ..dtypes import bool as bool_
@@ -346,7 +346,17 @@ def _integer_power(input, exponent):
 @function(torch="pow")
 def pow(input, exponent) -> Tensor:
     """z = input ** exponent, for a tensor and a tensor or number. Integers to negative integer powers raise."""
+    z = power(input, exponent)
+    if z is NotImplemented:
+        raise TypeError(f"pow(): argument 'exponent' must be Tensor or Number, not {type(exponent).__name__}")
+    return z
+
+
+def power(input, exponent):
+    """`pow` as an operator: NotImplemented for an exponent that is neither a tensor nor a number."""
     if not isinstance(exponent, Tensor):
+        if not isinstance(exponent, OPERANDS):
+            return power(input, wrap(exponent)) if isinstance(exponent, np.ndarray) else NotImplemented
         check_tensor("pow", "input", input)
         common = result_dtype((input, exponent))
         if common.category != FLOATING and exponent < 0:
@@ -357,6 +367,8 @@ def pow(input, exponent) -> Tensor:
         if common is bool_:
             raise NotImplementedError("pow is not implemented for 'Bool'")
         return to_dtype(wrap(np.ones_like(exponent.array, dtype=common.numpy)), common)
+    if not isinstance(input, OPERANDS):
+        return NotImplemented
     return pow_tensors(input, exponent)
 
 

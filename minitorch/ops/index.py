@@ -339,7 +339,7 @@ def _of_one_type(input: Tensor, indices, values: Tensor, adds: bool) -> Tensor:
     """The values to put. A single one is converted where a mask says where it goes (torch fills the mask with it); else
     RuntimeError for another type."""
     if values.array.size == 1 and not adds and _is_one_mask(indices):
-        return values.to(input.dtype)
+        return values.to(input.dtype, copy=True)
     if values.array.dtype != input.array.dtype:
         raise RuntimeError(
             f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "

@@ -19,7 +19,7 @@ import numpy as np
 from ..core.inplace import write_out
 from ..core.op import GENERAL, LINEAR, SAME, function, op
 from ..core.promote import result_dtype
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap
 from ..dtypes import bool as bool_
 from ..shapes import broadcast_shapes
 from .arithmetic import mul
@@ -151,11 +151,18 @@ def public_matmul(input: Tensor, other: Tensor) -> Tensor:
     Two vectors: their dot product. Matrix and vector: (n, m), (m,) to (n,) and the other way round. Otherwise matrix
     products over broadcast leading dimensions. RuntimeError for sizes or types that do not fit.
     """
+    z = matrix_product(input, other)
+    if z is NotImplemented:
+        check_types("matmul", input, other)
+    return z
+
+
+def matrix_product(input: Tensor, other):
+    """`matmul` as an operator: NotImplemented for an operand that is no tensor."""
     try:
         a, b = input.array, other.array
     except AttributeError:
-        check_types("matmul", input, other)
-        raise
+        return matrix_product(input, wrap(other)) if isinstance(other, np.ndarray) else NotImplemented
     n, m = a.ndim, b.ndim
     if n == 2 and m == 2 and a.dtype is b.dtype:
         try:

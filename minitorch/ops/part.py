@@ -16,7 +16,7 @@ from ..core.lifted import layout_of
 from ..core.op import KEEP, LINEAR, VIEW, function, op
 from ..core.tensor import Tensor, wrap
 from ..shapes import as_int, normalize_dim, size_arguments
-from ..strided import element_strides, storage_offset, strided
+from ..strided import copied_in_order, element_strides, storage_offset, strided
 
 # Basic indexing: ints, slices, None and Ellipsis. `index` is what NumPy is given, an Ellipsis included, so that the
 # result is an array even where no dimension is left.
@@ -247,7 +247,10 @@ def restride(values, *, source, target):
     first, length = _span(source, target)
     memory = np.zeros(length, values.dtype)
     np.add.at(memory, _places(source, first), values)
-    return memory[_places(target, first)]
+    shape, strides, offset = target
+    itemsize = memory.itemsize
+    view = strided(memory, shape, [s * itemsize for s in strides], (offset - first) * itemsize)
+    return copied_in_order(view, view.dtype)
 
 
 def _restride_shared(g: Tensor, layout, source) -> Tensor:

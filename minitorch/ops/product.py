@@ -114,12 +114,16 @@ def _prod_gradient(g, input, z, dim, keepdim):
     g = spread(g, size=size, dim=(dim,), keepdim=keepdim)
     if numbers(input.array).all():
         return g * spread(z, size=size, dim=(dim,), keepdim=keepdim) / input
+    if size[dim] == 1:
+        return g
     return g * product_of_others(input, dim)
 
 
 def _prod_all_gradient(g, input, z):
     if numbers(input.array).all():
         return g * z / input
+    if input.array.size == 1:
+        return g.expand(input.array.shape)
     return g * product_of_others(input.reshape(-1), 0).reshape(input.array.shape)
 
 
