@@ -104,17 +104,18 @@ class Sides:
         """Copy a gradient that either side returns as a view of a tensor nobody sees: whether it does so depends on how
         its rules are written."""
         name = line.partition(",")[0].rpartition("(")[-1]
-        if self._is_empty(space[name] for space in self.spaces):
+        if self._is_loose(space[name] for space in self.spaces):
             for space in self.spaces:
                 space[name] = space[name].detach().clone()
         if any(space[name] is not None and space[name]._is_view() for space in self.spaces):
             for space in self.spaces:
                 space[name] = space[name].clone()
 
-    @staticmethod
-    def _is_empty(gradients) -> bool:
-        """Whether there is nothing in a gradient: whether it has a history depends on how torch's rules are written."""
-        return all(g is not None and 0 in g.shape for g in gradients)
+    def _is_loose(self, gradients: Iterable) -> bool:
+        """Whether one side's gradient has a history and the other's has not, in a program with a tensor of no elements:
+        at such a one it ends or goes on, depending on how torch's rules are written."""
+        with_history = {g is not None and g.requires_grad for g in gradients}
+        return len(with_history) == 2 and any(t is not None and 0 in t.shape for t in self.known.values())
 
     def _unshare(self, before: dict[str, torch.Tensor | None]) -> None:
         """Copy a new `.grad` that torch left as a part of a larger gradient, or in the memory of the weights that
@@ -125,7 +126,7 @@ class Sides:
             if grad is None or grad is before[name]:
                 continue
             both = [space[name] for space in self.spaces]
-            if self._is_empty(t.grad for t in both):
+            if self._is_loose(t.grad for t in both):
                 for t in both:
                     t.grad = t.grad.detach()
             if grad.requires_grad:
