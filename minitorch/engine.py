@@ -20,7 +20,7 @@ import numpy as np
 from .core.inplace import relayout
 from .core.node import Leaf, MultiNode, Output
 from .core.state import anomaly, state
-from .core.tensor import Tensor, bump_version, node_of, wrap
+from .core.tensor import Tensor, asked_node, bump_version, wrap
 from .ops.convert import cast, copied
 from .ops.reduce import sum_to_size
 from .strided import is_dense
@@ -189,7 +189,7 @@ class Walk:
 def check_leaf(tensor: Tensor) -> None:
     """RuntimeError for a tensor that was a leaf when the graph was recorded, and has got a history since: a view, by an
     in-place operation on its root."""
-    node = node_of(tensor)
+    node = asked_node(tensor)
     if node is not None and type(node) is not Leaf:
         raise RuntimeError(
             f"a leaf of shape {list(tensor.array.shape)} has been moved into the graph interior: its memory was written "

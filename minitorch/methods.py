@@ -148,6 +148,7 @@ def _commuted(function):
 def _written(function, name: str):
     """The augmented assignment `name`, which leaves foreign operands to them."""
 
+    @functools.wraps(function)
     def method(self, other):
         if not isinstance(other, OPERANDS):
             return NotImplemented

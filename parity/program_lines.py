@@ -538,7 +538,8 @@ def backward(w: Writer) -> str | None:
     if w.chance(0.6):
         return f"{x}.sum().backward({more})" if w.chance(0.8) else f"({x} * {x}).sum().backward({more})"
     y = w.pick(lambda t: t.shape == w.known[x].shape and t.dtype == w.known[x].dtype)
-    weight = y if y is not None and w.chance(0.5) else f"lib.ones_like({x})"
+    # A copy: where x is a view, torch may keep the memory of the weight itself for the `.grad` of a leaf.
+    weight = f"{y}.clone()" if y is not None and w.chance(0.5) else f"lib.ones_like({x})"
     return f"{x}.backward({', '.join(filter(None, ('' if w.chance(0.05) else weight, more)))})"
 
 

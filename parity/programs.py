@@ -91,13 +91,12 @@ class Sides:
         self._unshare(before)
         self.single = self.single or any(t is not None and t.dtype == torch.float32 for t in self.known.values())
         self.errors.append(classes[0])
-        if classes[0] != classes[1]:
-            texts = ["" if error is None else f"{type(error).__name__}: {error}" for error in raised]
-            entry = known_line(line, *texts)
-            if entry is None:
-                return Difference(len(self.errors) - 1, "the exception", *[shorten(error) for error in raised])
-            if None in classes:
-                self.ended = entry
+        texts = ["" if error is None else f"{type(error).__name__}: {error}" for error in raised]
+        entry = known_line(line, *texts) if any(texts) else None
+        if classes[0] != classes[1] and entry is None:
+            return Difference(len(self.errors) - 1, "the exception", *[shorten(error) for error in raised])
+        if entry is not None and (entry.writes or None in classes):
+            self.ended = entry
         return None
 
     def _unhide(self, line: str) -> None:

@@ -206,7 +206,7 @@ def make_operator(op):
     that Python lets the other operand try."""
     operator = _binary_caller(op, _operate)
     operator.__name__ = operator.__qualname__ = op.name
-    operator.__doc__ = op.reference.__doc__
+    operator.__doc__, operator.__wrapped__ = op.reference.__doc__, op.reference
     return operator
 
 

@@ -188,7 +188,7 @@ class Tensor:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if self.node is not None and type(self.node) is not Leaf:
             self.retains_grad = True
-            retain_gradient(self, node_of(self))
+            retain_gradient(self, asked_node(self))
 
     def register_hook(self, hook):
         """Call `hook(grad)` when the gradient of this tensor is known; what it returns replaces the gradient."""

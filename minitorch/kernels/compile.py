@@ -30,7 +30,11 @@ DRAW_EXAMPLES: dict[str, list[tuple]] = {
 }
 # Input channels, output channels, size and groups of a 3 x 3 convolution for each of its kernels: channels in the lanes,
 # pixels in the lanes, Winograd's, depthwise in small and large planes.
-LAYERS = {1: [(16, 16, 6, 1)], 2: [(16, 16, 6, 1), (2, 2, 6, 1), (32, 32, 24, 1), (2, 2, 6, 2), (2, 2, 40, 2)], 3: [(16, 16, 3, 1)]}
+LAYERS = {
+    1: [(16, 16, 6, 1)],
+    2: [(16, 16, 6, 1), (2, 2, 6, 1), (32, 32, 24, 1), (2, 2, 6, 2), (2, 2, 40, 2)],
+    3: [(16, 16, 3, 1)],
+}
 
 
 def image(dtype):

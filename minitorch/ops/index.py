@@ -373,7 +373,7 @@ def _fitted(input: Tensor, indices, values: Tensor) -> Tensor:
 
 def index_put_(input: Tensor, indices, values: Tensor, adds: bool = False) -> Tensor:
     """input[indices] = values (or += values) in place; `indices` as in `take_at`."""
-    values = _fitted(input, indices, _of_one_type(input, indices, values, adds))
+    values = _of_one_type(input, indices, _fitted(input, indices, values), adds)
     if state.trace is None and not (state.grad and (node_of(input) is not None or node_of(values) is not None)):
         check_overlap("index_put_", input.array, (values,))
         write_at(input.array, indices, values.array, adds)
@@ -399,7 +399,7 @@ def _public_indices(input: Tensor, indices) -> list:
 def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of `input` with input[indices] = values (or += values), `indices` being a tuple of tensors."""
     indices = _public_indices(input, indices)
-    values = _fitted(input, indices, _of_one_type(input, indices, values, accumulate))
+    values = _of_one_type(input, indices, _fitted(input, indices, values), accumulate)
     return put_at(input, values, *_as_tensors(indices), adds=accumulate)
 
 
