@@ -155,6 +155,25 @@ def test_elements_read_and_added_along_a_dimension(sizes, dim, count, data, dtyp
     assert found.dtype == dtype and np.allclose(found, truth, atol=1e-5)
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    shape=st.lists(st.integers(1, 9), min_size=1, max_size=3), dim=st.integers(0, 2), count=st.integers(1, 9),
+    taps=st.integers(1, 3), dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS), seed=st.integers(0, 2**31),
+    weighted=st.booleans(),
+)  # fmt: skip
+def test_resampling(shape, dim, count, taps, dtype, layout, seed, weighted):
+    dim %= len(shape)
+    index = np.random.default_rng(seed).integers(0, shape[dim], (count, taps if weighted else 1))
+    weight = draw(seed + 1, index.shape, "float64") if weighted else None
+    x, params = draw(seed, shape, dtype, layout), dict(dim=dim, index=index, weight=weight)
+    g = draw(seed + 2, [count if d == dim else n for d, n in enumerate(shape)], dtype, layout)
+    for name, array, more in (("resample", x, {}), ("resample_adjoint", g, dict(size=shape[dim]))):
+        found = accelerated(name)(array, **params, **more)
+        truth = REGISTRY[name].reference(array.astype(np.float64), **params, **more)
+        assert found.shape == truth.shape and found.dtype == dtype
+        assert np.allclose(found, truth, rtol=0, atol=200 * np.finfo(dtype).eps)
+
+
 def test_places_outside_are_an_error():
     x, index = draw(0, (3, 4), "float32"), np.full((3, 4), 4)
     for call in (

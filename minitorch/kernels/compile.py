@@ -68,6 +68,7 @@ def softmax_backward(run, dtype):
         run(np.ones(shape, dtype), np.ones(shape, dtype), dim=dim)
 
 
+TAPS = dict(index=np.zeros((3, 2), np.int64), weight=np.ones((3, 2)))
 ACTIVATIONS: dict[str, dict] = {
     "leaky": dict(slope=0.01),
     "exponential_linear": dict(negative=1.0, scale=1.0, rate=1.0),
@@ -188,6 +189,8 @@ EXAMPLES: dict[str, Callable] = {
         run(rows(dtype), np.zeros((3, 4), np.int64), dim=d, size=(3, 4)) for d in (0, 1)
     ],
     "copied": lambda run, dtype: run(np.ones((16, 16), dtype).T, order="C"),
+    "resample": lambda run, dtype: [run(rows(dtype), dim=d, **TAPS) for d in (0, 1)],
+    "resample_adjoint": lambda run, dtype: [run(rows(dtype)[:3, :3], dim=d, size=3, **TAPS) for d in (0, 1)],
     "attention": lambda run, dtype: run(*[rows(dtype)] * 3, scale=1.0, causal=False),
     "attention_backward": lambda run, dtype: run(
         rows(dtype), rows(dtype)[:, 0], *[rows(dtype)] * 4, rows(dtype)[:, 0], scale=1.0, causal=False

@@ -107,6 +107,8 @@ KERNELS: dict[str, Kernel] = {
     "gather_at": Kernel("indexing", 512),
     "scatter_zeros": Kernel("indexing", 64),
     "copied": Kernel("transpose", 4096),
+    "resample": Kernel("resample", 1024),
+    "resample_adjoint": Kernel("resample", 1024),
     "attention": Kernel("attention", 256),
     "attention_backward": Kernel("attention", 256),
     "softmax": Kernel("softmax", 64),
