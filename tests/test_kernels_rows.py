@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import DTYPES, LAYOUTS, draw, exactly, laid_out, rms
 
+from minitorch.core.op import REGISTRY
 from minitorch.kernels.registry import accelerated
 
 ROWS = ["softmax", "log_softmax"]
@@ -189,3 +190,54 @@ def test_exp(dtype, least):
     finite = np.isfinite(x) & (x >= np.asarray(least, dtype))
     assert (abs(y[finite] - truth[finite]) <= 1.5 * np.finfo(dtype).eps / 2 * 1.5 * truth[finite]).all()
     assert y[-5] == 1 and np.isnan(y[-3]) and y[-2] == y[-1] == 0
+
+
+# Losses of pairs.
+
+LOSSES = {"mse": {}, "huber": dict(delta=0.8), "smooth_l1": dict(beta=0.6), "bce_with_logits": {}}
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    name=st.sampled_from([*LOSSES]), shape=st.lists(st.integers(0, 20), max_size=3), reduction=st.sampled_from(["mean", "sum", "none"]),
+    scale=st.sampled_from([0.01, 1.0, 50.0]), dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS),
+    seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_losses_of_pairs(name, shape, reduction, scale, dtype, layout, seed):
+    x, y = (laid_out(draw(seed + i, shape, dtype) * np.asarray(scale, dtype), layout) for i in (0, 1))
+    params = dict(reduction=reduction, **LOSSES[name])
+    with np.errstate(all="ignore"):
+        found = accelerated(name)(x, y, **params)
+        truth = REGISTRY[name].reference(x.astype(np.float64), y.astype(np.float64), **params)
+    assert found.shape == truth.shape and found.dtype == dtype
+    assert np.allclose(
+        found, truth, rtol=100 * np.finfo(dtype).eps, atol=20 * np.finfo(dtype).eps * scale, equal_nan=True
+    )
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_are_as_accurate_as_torchs_whatever_the_threads(name):
+    torch = pytest.importorskip("torch")
+    theirs = {"mse": "mse_loss", "huber": "huber_loss", "smooth_l1": "smooth_l1_loss"}
+    function = getattr(torch.nn.functional, theirs.get(name, "binary_cross_entropy_with_logits"))
+    errors = []
+    for seed in range(8):
+        x, y = (draw(2 * seed + i, (30_011,), "float32") for i in (0, 1))
+        truth = REGISTRY[name].reference(x.astype(np.float64), y.astype(np.float64), reduction="mean", **LOSSES[name])
+        results = []
+        for count in (1, 2, 3):
+            with exactly(count):
+                results.append(accelerated(name)(x, y, reduction="mean", **LOSSES[name]))
+        assert results[0] == results[1] == results[2]
+        errors.append([results[0] - truth, function(torch.tensor(x), torch.tensor(y), **LOSSES[name]).item() - truth])
+    ours, torchs = np.transpose(errors)
+    assert rms(ours) <= 2 * rms(torchs) + 1e-8
+
+
+@pytest.mark.parametrize("x", [np.inf, -np.inf, 200.0, -200.0, np.nan])
+def test_cross_entropy_of_far_logits(x):
+    for y in (0.0, 1.0):
+        arrays = np.full(9, x, np.float32), np.full(9, y, np.float32)
+        with np.errstate(all="ignore"):
+            truth = REGISTRY["bce_with_logits"].reference(*arrays, reduction="sum")
+        assert np.array_equal(accelerated("bce_with_logits")(*arrays, reduction="sum"), truth, equal_nan=True)

@@ -11,7 +11,7 @@ conv.py         convolution: channels.py, correlate.py, winograd.py, winograd_we
 softmax.py      one pass per row; strips.py side by side pool.py      max pooling
 norm.py         batch, layer, group and RMS norm         reduce.py    sums, means, variances; scan.py running sums
 indexing.py     rows and elements by index               transpose.py copies into row-major order
-resample.py     interpolation, a row at a time
+resample.py     interpolation, a row at a time           losses.py    losses of pairs, summed as they are made
 attention.py    attention, a tile of scores at a time    pointwise.py activations; elementary.py: exp, tanh, erf
 steps.py        SGD and Adam over all parameters         draws.py     random numbers from the twister
 """

@@ -150,6 +150,7 @@ EXAMPLES: dict[str, Callable] = {
             "silu_kernel",
             "gelu_exact",
             "gelu_tanh",
+            "sign",
             "leaky",
             "hardswish_kernel",
             "exponential_linear",
@@ -191,6 +192,10 @@ EXAMPLES: dict[str, Callable] = {
     "copied": lambda run, dtype: run(np.ones((16, 16), dtype).T, order="C"),
     "resample": lambda run, dtype: [run(rows(dtype), dim=d, **TAPS) for d in (0, 1)],
     "resample_adjoint": lambda run, dtype: [run(rows(dtype)[:3, :3], dim=d, size=3, **TAPS) for d in (0, 1)],
+    "mse": partial(two, reduction="mean"),
+    "huber": partial(two, reduction="mean", delta=1.0),
+    "smooth_l1": partial(two, reduction="mean", beta=1.0),
+    "bce_with_logits": partial(two, reduction="mean"),
     "attention": lambda run, dtype: run(*[rows(dtype)] * 3, scale=1.0, causal=False),
     "attention_backward": lambda run, dtype: run(
         rows(dtype), rows(dtype)[:, 0], *[rows(dtype)] * 4, rows(dtype)[:, 0], scale=1.0, causal=False

@@ -93,6 +93,10 @@ def gelu_tanh_backward(kind, g, x):
     return g * (kind(0.5) * (kind(1) + t) + kind(0.5) * x * (kind(1) - t * t) * slope)
 
 
+def sign(kind, x):
+    return kind(1) if x > kind(0) else kind(-1) if x < kind(0) else kind(0)
+
+
 def leaky(kind, x, slope):
     return x if x > kind(0) else x * kind(slope)
 
@@ -152,8 +156,8 @@ def mish_backward(kind, g, x):
 OF_ONE = {
     f.__name__: f
     for f in (
-        exp, tanh, relu, sigmoid, silu_kernel, gelu_exact, gelu_tanh, leaky, hardswish_kernel, exponential_linear,
-        softplus_kernel, mish_kernel,
+        exp, tanh, relu, sigmoid, silu_kernel, gelu_exact, gelu_tanh, sign, leaky, hardswish_kernel,
+        exponential_linear, softplus_kernel, mish_kernel,
     )
 }  # fmt: skip
 OF_TWO = {

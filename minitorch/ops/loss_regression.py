@@ -42,7 +42,7 @@ def _weighted_mean(loss: Tensor, weight: Tensor, reduction: str) -> Tensor:
 
 
 def _mse_slope(g, input, target, size, reduction):
-    return per_element(g, size, reduction) * ((input - target) * 2)
+    return (input - target) * (per_element(g, size, reduction) * 2)
 
 
 @op(
