@@ -25,15 +25,19 @@ from typing import Any
 
 import numpy as np
 
+from ..core.levels import highest, is_at
 from ..core.node import FREED, MultiNode, Node, Output
 from ..core.state import no_grad, state
 from ..core.tensor import Tensor, edits_of, node_of, wrap
+from .function_levels import outputs_at, overrides
 
 
 class FunctionCtx:
     """What a Function's forward leaves for its backward: saved tensors, and any attributes."""
 
-    _saved = ()
+    _function: Any = None  # the Function it is of
+    _saved: tuple = ()
+    saved_for_forward: tuple = ()
     _dirty = ()
     _non_differentiable = ()
     _materialize = True
@@ -49,7 +53,7 @@ class FunctionCtx:
         self._saved = tensors
 
     def save_for_forward(self, *tensors) -> None:
-        """Keep tensors for `jvp`."""
+        """Keep tensors for `jvp`, where they are `ctx.saved_tensors`."""
         self.saved_for_forward = tensors
 
     def mark_dirty(self, *tensors) -> None:
@@ -162,9 +166,11 @@ class MultiFunctionNode(_FunctionGradients, MultiNode):
 class Function:
     """Base class of custom differentiable operations: give `forward(ctx, ...)` and `backward(ctx, *grads)`.
 
-    Or the newer pair `forward(...)` and `setup_context(ctx, inputs, output)`. `jvp(ctx, *tangents)` is optional, for
-    forward mode. Call it by `apply`.
+    Or the newer pair `forward(...)` and `setup_context(ctx, inputs, output)`. For forward mode `jvp(ctx, *tangents)` is
+    needed, under vmap `vmap(info, in_dims, *args)` or `generate_vmap_rule = True` (function_levels.py). Call it by `apply`.
     """
+
+    generate_vmap_rule = False
 
     @staticmethod
     def forward(*args, **kwargs):
@@ -181,11 +187,33 @@ class Function:
     def setup_context(ctx, inputs, output):
         raise NotImplementedError("setup_context is not implemented.")
 
+    @staticmethod
+    def jvp(ctx, *grad_inputs):
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info, in_dims, *args):
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap static method or set "
+            "generate_vmap_rule=True."
+        )
+
+    @classmethod
+    def _fresh_context(cls) -> FunctionCtx:
+        ctx = FunctionCtx()
+        ctx._function = cls
+        return ctx
+
     @classmethod
     def apply(cls, *args, **kwargs):
         """Run `forward` and record it, when an input requires grad."""
-        ctx = FunctionCtx()
-        ctx._function = cls
+        if state.levels:
+            level = highest(args, {})
+            if level is not None:
+                return _apply_at(level, cls, args, kwargs)
+        ctx = cls._fresh_context()
         tensors = [(i, x) for i, x in enumerate(args) if isinstance(x, Tensor)]
         nodes = [node_of(x) for _, x in tensors]
         recorded = state.grad and any(node is not None for node in nodes)
@@ -204,6 +232,23 @@ class Function:
         if not recorded:
             return outputs
         return _record(ctx, args, outputs, [i for i, _ in tensors], nodes)
+
+
+def _apply_at(level, cls, args, kwargs):
+    """`apply` on tensors of a vmap or a forward mode, recorded on the tape of that level."""
+    outputs = outputs_at(level, cls, args, kwargs)
+    positions = [i for i, x in enumerate(args) if isinstance(x, Tensor)]
+    nodes = [node_of(args[i]) if is_at(level, args[i]) else None for i in positions]
+    if not state.grad or all([node is None for node in nodes]):
+        return outputs
+    ctx = cls._fresh_context()
+    ctx.needs_input_grad = tuple([is_at(level, x) and node_of(x) is not None for x in args])
+    with no_grad():
+        if overrides(cls, "setup_context"):
+            cls.setup_context(ctx, args, outputs)
+        else:
+            cls.forward(ctx, *args, **kwargs)
+    return _record(ctx, args, outputs, positions, nodes)
 
 
 def _record(ctx, args, outputs, positions, nodes):
