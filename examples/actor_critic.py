@@ -80,13 +80,13 @@ def main(argv=None):
 
     torch.manual_seed(args.seed)
     environment, model = Pendulums(32), ActorCritic()
-    optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3, alpha=0.99, eps=1e-3)
+    optimizer = torch.optim.RMSprop(model.parameters(), lr=7e-4, alpha=0.99, eps=1e-3)
     huber = nn.HuberLoss(delta=1.0)
 
     losses = []
     state = environment.reset()
     for step in range(1, args.steps + 1):
-        if step % 25 == 0:
+        if step % 20 == 0:
             state = environment.reset()
         log_probabilities, entropies, values, rewards = [], [], [], []
         for _ in range(10):

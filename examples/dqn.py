@@ -14,7 +14,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-LAKE = ["S...#...", ".##.#.#.", ".#...#..", "...#...#", ".#.##.#.", ".#....#.", "...##...", "#.#...#G"]
+LAKE = ["S..#..", ".#...#", ".#.#..", "...##.", ".#....", ".##.#G"]
 MOVES = torch.tensor([[-1, 0], [1, 0], [0, -1], [0, 1]])  # up, down, left, right
 
 
@@ -74,7 +74,7 @@ class DuelingQ(nn.Module):
         self.value, self.advantage = nn.Linear(hidden, 1), nn.Linear(hidden, 4)
 
     def forward(self, place):
-        rows_and_columns = F.one_hot(place, self.size).flatten(1).to(self.value.weight.dtype)  # (N, 16)
+        rows_and_columns = F.one_hot(place, self.size).flatten(1).to(self.value.weight.dtype)  # (N, 12)
         h = self.body(rows_and_columns)
         advantage = self.advantage(h)
         return self.value(h) + advantage - advantage.mean(dim=1, keepdim=True)
@@ -103,7 +103,7 @@ def main(argv=None):
     for step in range(1, args.steps + 1):
         epsilon = max(0.05, 1 - step / (0.5 * args.steps))
         with torch.no_grad():
-            for _ in range(2):
+            for _ in range(4):
                 place = grid.place
                 action = explore(q, place, epsilon)
                 replay.push(place, action, *grid.step(action))

@@ -97,7 +97,7 @@ def noam(width, warmup):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
 
@@ -106,7 +106,7 @@ def main(argv=None):
     test = Sorting(64)
     model = Sorter()
     criterion = nn.CrossEntropyLoss(ignore_index=PAD, label_smoothing=0.1)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.5, betas=(0.9, 0.98), eps=1e-9)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.5, betas=(0.9, 0.98), eps=1e-6)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, noam(model.width, warmup=60))
 
     losses = []

@@ -18,21 +18,17 @@ from torch.utils.data import DataLoader, TensorDataset
 CLASSES = 4
 
 
-def quadrants(n, size=24):
-    """Two bright spots; the class says how they lie to each other. images: (n, 1, size, size), labels: (n,)
-
-    0: side by side, 1: one above the other, 2 and 3: along one or the other diagonal.
-    """
+def streaks(n, size=24):
+    """A bright streak; the class is its direction: flat, upright or along a diagonal. images: (n, 1, size, size), labels: (n,)"""
     labels = torch.randint(CLASSES, (n,))
     directions = torch.tensor([[0, 1], [1, 0], [1, 1], [1, -1]])[labels]  # (n, 2): down, right
-    distance = torch.randint(4, 8, (n, 1))
     centre = torch.randint(8, size - 8, (n, 2))
     grid = torch.arange(size)
     images = torch.zeros(n, size, size)
-    for sign in (-1, 1):
-        spot = centre + sign * directions * (distance // 2)
+    for far in (-6, -4, -2, 0, 2, 4, 6):
+        spot = centre + far * directions
         off = (grid - spot.unsqueeze(-1)) ** 2  # (n, 2, size)
-        images += torch.exp(-(off[:, 0, :, None] + off[:, 1, None, :]) / 3.0)
+        images += torch.exp(-(off[:, 0, :, None] + off[:, 1, None, :]) / 2.0)
     return (images + 0.1 * torch.randn(n, size, size)).unsqueeze(1), labels
 
 
@@ -116,10 +112,10 @@ def main(argv=None):
     args = parser.parse_args(argv)
 
     torch.manual_seed(args.seed)
-    train = DataLoader(TensorDataset(*quadrants(640)), batch_size=32, shuffle=True)
-    test_images, test_labels = quadrants(200)
+    train = DataLoader(TensorDataset(*streaks(640)), batch_size=32, shuffle=True)
+    test_images, test_labels = streaks(200)
     model = ViT()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=max(1, args.steps // 3), T_mult=2)
     mix = Beta(0.2, 0.2)
 
