@@ -111,7 +111,9 @@ def main(argv=None):
         nn.utils.clip_grad_norm_(model.parameters(), 0.5, error_if_nonfinite=True)
         optimizer.step()
         losses.append(loss.item())
-        print(f"step {step} loss {losses[-1]:.6f} critic {critic.item():.4f} reward {torch.stack(rewards).mean().item():.4f}")
+        print(
+            f"step {step} loss {losses[-1]:.6f} critic {critic.item():.4f} reward {torch.stack(rewards).mean().item():.4f}"
+        )
 
     with torch.no_grad():
         state = environment.reset()

@@ -88,7 +88,12 @@ def main(argv=None):
     model = BERT()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=2e-3, total_steps=args.steps + 1, pct_start=0.1, anneal_strategy="linear", cycle_momentum=False
+        optimizer,
+        max_lr=2e-3,
+        total_steps=args.steps + 1,
+        pct_start=0.1,
+        anneal_strategy="linear",
+        cycle_momentum=False,
     )
 
     losses = []

@@ -73,7 +73,9 @@ def main(argv=None):
     torch.manual_seed(args.seed)
     batch, through = 8, 16
     data = encode(TEXT)
-    columns = data[: len(data) // batch * batch].view(batch, -1).t()  # (length, N): each column reads on where it stopped
+    columns = (
+        data[: len(data) // batch * batch].view(batch, -1).t()
+    )  # (length, N): each column reads on where it stopped
     model = CharRNN(len(ALPHABET), hidden=64)
     optimizer = torch.optim.Adagrad(model.parameters(), lr=0.03, initial_accumulator_value=1e-3)
 

@@ -44,7 +44,9 @@ class Captioned(Dataset):
         kinds = torch.randint(len(KINDS), (n,)).tolist()
         self.pictures = torch.stack([picture(*KINDS[kind]) for kind in kinds])
         written = torch.randint(len(TEMPLATES), (n,)).tolist()
-        self.captions = torch.stack([tokens(TEMPLATES[t].format(*KINDS[kind])) for t, kind in zip(written, kinds, strict=True)])
+        self.captions = torch.stack(
+            [tokens(TEMPLATES[t].format(*KINDS[kind])) for t, kind in zip(written, kinds, strict=True)]
+        )
         self.kinds = kinds
 
     def __len__(self):
@@ -128,7 +130,10 @@ def main(argv=None):
     prompts = torch.stack([tokens("a {} {} on the {}".format(*kind)) for kind in KINDS])
     with torch.no_grad():
         told = model(test.pictures, prompts).argmax(dim=1).tolist()
-    right = [[a == b for a, b in zip(KINDS[guess], KINDS[kind], strict=True)] for guess, kind in zip(told, test.kinds, strict=True)]
+    right = [
+        [a == b for a, b in zip(KINDS[guess], KINDS[kind], strict=True)]
+        for guess, kind in zip(told, test.kinds, strict=True)
+    ]
     shares = torch.tensor(right).double().mean(dim=0).tolist()
     print(f"by captions alone: colour {shares[0]:.3f} shape {shares[1]:.3f} place {shares[2]:.3f}")
     print(f"scale {model.log_scale.exp().item():.2f}")

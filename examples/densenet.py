@@ -70,7 +70,12 @@ class DenseNet(nn.Module):
             channels += depth * growth
             if i < len(layers) - 1:  # the transition: fewer maps, half the size
                 fewer = int(compression * channels)
-                parts += [nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, fewer, 1, bias=False), nn.AvgPool2d(2)]
+                parts += [
+                    nn.BatchNorm2d(channels),
+                    nn.ReLU(),
+                    nn.Conv2d(channels, fewer, 1, bias=False),
+                    nn.AvgPool2d(2),
+                ]
                 channels = fewer
         self.features = nn.Sequential(*parts, nn.BatchNorm2d(channels), nn.ReLU())
         self.head = nn.Linear(channels, outputs)

@@ -79,7 +79,9 @@ def main(argv=None):
 
             optimizer_d.zero_grad()
             score_real, score_fake = discriminator(real), discriminator(fake.detach())
-            loss_d = criterion(score_real, torch.ones_like(score_real)) + criterion(score_fake, torch.zeros_like(score_fake))
+            loss_d = criterion(score_real, torch.ones_like(score_real)) + criterion(
+                score_fake, torch.zeros_like(score_fake)
+            )
             loss_d.backward()
             optimizer_d.step()
 
@@ -92,7 +94,9 @@ def main(argv=None):
             optimizer_g.step()
 
             losses.append(loss_d.item() + loss_g.item())
-            print(f"step {len(losses)} loss {losses[-1]:.6f} discriminator {loss_d.item():.4f} generator {loss_g.item():.4f}")
+            print(
+                f"step {len(losses)} loss {losses[-1]:.6f} discriminator {loss_d.item():.4f} generator {loss_g.item():.4f}"
+            )
             if len(losses) == args.steps:
                 break
 
@@ -101,7 +105,11 @@ def main(argv=None):
     with torch.no_grad():
         fake = generator(fixed)
         print(f"mean grey level: real {rings(256).mean().item():.3f}, forged {fake.mean().item():.3f}")
-        norms = [torch.linalg.matrix_norm(m.weight.flatten(1), ord=2).item() for m in discriminator.main if hasattr(m, "weight")]
+        norms = [
+            torch.linalg.matrix_norm(m.weight.flatten(1), ord=2).item()
+            for m in discriminator.main
+            if hasattr(m, "weight")
+        ]
     print("largest singular values of D: " + ", ".join(f"{norm:.3f}" for norm in norms))
     for row in fake[0, 0, ::2].tolist():
         print("".join(" .:*#"[min(4, int(2.5 * (value + 1)))] for value in row))

@@ -59,7 +59,9 @@ class GATConv(nn.Module):
         scores = (h * self.source).sum(-1)[source] + (h * self.target).sum(-1)[target]  # (E, heads)
         scores = F.leaky_relu(scores, 0.2)
         index = target.unsqueeze(1).expand_as(scores)
-        highest = scores.new_zeros(len(x), self.heads).scatter_reduce(0, index, scores.detach(), "amax", include_self=False)
+        highest = scores.new_zeros(len(x), self.heads).scatter_reduce(
+            0, index, scores.detach(), "amax", include_self=False
+        )
         e = (scores - highest[target]).exp()
         weights = e / e.new_zeros(len(x), self.heads).scatter_add(0, index, e)[target]
         weights = F.dropout(weights, self.dropout, self.training)

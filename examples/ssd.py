@@ -58,7 +58,9 @@ class Rectangles(Dataset):
             w, h = torch.randint(6, 15, (2,), generator=generator).tolist()
             x, y = (torch.rand(2, generator=generator) * torch.tensor([SIZE - w, SIZE - h])).long().tolist()
             label = torch.randint(1, 3, (), generator=generator).item()
-            image[:, y : y + h, x : x + w] = (1.0 if label == 1 else -1.0) + 0.2 * torch.randn(h, w, generator=generator)
+            image[:, y : y + h, x : x + w] = (1.0 if label == 1 else -1.0) + 0.2 * torch.randn(
+                h, w, generator=generator
+            )
             corners.append([x / SIZE, y / SIZE, (x + w) / SIZE, (y + h) / SIZE])
             labels.append(label)
         return image, torch.tensor(corners), torch.tensor(labels)
@@ -81,11 +83,13 @@ def make_anchors():
 
 
 class SSD(nn.Module):
-    def __init__(self, classes=len(CLASSES), shapes=3):
+    def __init__(self, classes, shapes=3):
         super().__init__()
 
         def block(inputs, outputs, stride):
-            return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.1))
+            return nn.Sequential(
+                nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.1)
+            )
 
         self.stem = nn.Sequential(block(1, 16, 2), nn.Dropout2d(0.05), block(16, 32, 2))  # (N, 32, 8, 8)
         self.deeper = block(32, 48, 2)  # (N, 48, 4, 4)
@@ -103,13 +107,17 @@ class SSD(nn.Module):
 
 
 def encode(boxes, anchors):
-    offsets = torch.cat([(boxes[:, :2] - anchors[:, :2]) / anchors[:, 2:], torch.log(boxes[:, 2:] / anchors[:, 2:])], dim=1)
+    offsets = torch.cat(
+        [(boxes[:, :2] - anchors[:, :2]) / anchors[:, 2:], torch.log(boxes[:, 2:] / anchors[:, 2:])], dim=1
+    )
     return offsets / VARIANCES
 
 
 def decode(offsets, anchors):
     offsets = offsets * VARIANCES
-    return to_corners(torch.cat([anchors[:, :2] + offsets[:, :2] * anchors[:, 2:], anchors[:, 2:] * offsets[:, 2:].exp()], dim=1))
+    return to_corners(
+        torch.cat([anchors[:, :2] + offsets[:, :2] * anchors[:, 2:], anchors[:, 2:] * offsets[:, 2:].exp()], dim=1)
+    )
 
 
 @torch.no_grad()
@@ -154,9 +162,11 @@ def main(argv=None):
 
     torch.manual_seed(args.seed)
     train = DataLoader(Rectangles(320, seed=1), batch_size=16, shuffle=True, collate_fn=collate)
-    model, anchors = SSD(), make_anchors()
+    model, anchors = SSD(len(CLASSES)), make_anchors()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, weight_decay=5e-4)
-    scheduler = torch.optim.lr_scheduler.CyclicLR(optimizer, base_lr=2e-3, max_lr=2e-2, step_size_up=20, mode="triangular2")
+    scheduler = torch.optim.lr_scheduler.CyclicLR(
+        optimizer, base_lr=2e-3, max_lr=2e-2, step_size_up=20, mode="triangular2"
+    )
 
     losses = []
     while len(losses) < args.steps:
@@ -176,7 +186,9 @@ def main(argv=None):
 
     model.eval()
     hits = found = objects = 0
-    for image, corners, labels in Rectangles(40, seed=2):
+    test = Rectangles(40, seed=2)
+    for i in range(len(test)):
+        image, corners, labels = test[i]
         with torch.no_grad():
             scores, offsets = model(image.unsqueeze(0))
         confidence, label = scores[0].softmax(dim=-1)[:, 1:].max(dim=-1)

@@ -37,7 +37,9 @@ class Bars(Dataset):
 class VAE(nn.Module):
     def __init__(self, latent=2, hidden=128):
         super().__init__()
-        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(SIZE * SIZE, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
+        self.encoder = nn.Sequential(
+            nn.Flatten(), nn.Linear(SIZE * SIZE, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
+        )
         self.mu, self.raw_sigma = nn.Linear(hidden, latent), nn.Linear(hidden, latent)
         self.decoder = nn.Sequential(
             nn.Linear(latent, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, SIZE * SIZE),

@@ -78,7 +78,11 @@ class Block(nn.Module):
         super().__init__()
         self.attention = nn.Sequential(nn.LayerNorm(width), Attention(width, heads), DropPath(drop_path))
         self.mlp = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width), DropPath(drop_path)
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, width),
+            DropPath(drop_path),
         )
 
     def forward(self, x):

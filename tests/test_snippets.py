@@ -9,14 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from parity.scripts.examples import on_minitorch  # noqa: E402
+
 NOTES = Path(__file__).parent.parent / "examples" / "notes"
 PROGRAMS = sorted(path.name for path in NOTES.glob("*.py"))
-
-
-def on_minitorch(source: str) -> str:
-    """The program with only its imports changed."""
-    source = re.sub(r"^import torch$", "import minitorch as torch", source, flags=re.M)
-    return re.sub(r"^(import|from) torch\b", r"\1 minitorch", source, flags=re.M)
 
 
 def printed(source: str, name: str) -> str:
