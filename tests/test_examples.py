@@ -49,8 +49,6 @@ def test_losses_are_torch_s(path):
 def test_says_what_it_is(path):
     shown = examples.what_it_shows(path)
     assert re.search(r"\b(18|19|20)\d\d\b", shown) or path.stem in ("linear_regression", "logistic_regression", "mlp")
-    readme = (examples.FOLDER / "README.md").read_text()
-    assert f"| {shown} |" in readme, "run `python -m parity.scripts.examples --write`"
 
 
 def test_a_nudge_is_one_unit_in_the_last_place():
