@@ -37,7 +37,7 @@ from .mutation_reach import Reach
 
 ROOT = Path(__file__).parent.parent
 SUITE = ("small_samples parity promotion creation random views rejection memory_order func engine own_function").split()
-WARM = 4  # tests of each mutant are first run without it
+WARM = 2  # tests of each mutant are first run without it
 SECONDS = 100  # of computing, after which a mutant counts as caught: it hangs
 OPTIONS = [
     "-o",
@@ -152,16 +152,17 @@ def make_quick(items) -> None:
 @click.option("--only", default="", help="Files whose name contains this.")
 @click.option("--kind", default="rule,dtype,boundary", show_default=True, help="Kinds of mutants.")
 @click.option("--every", default=1, show_default=True, help="Take one mutant in so many.")
+@click.option("--first", default=0, show_default=True, help="Begin with this one of them.")
 @click.option("--jobs", default=1, show_default=True, help="Mutants at a time.")
 @click.option("--survivors", type=click.Path(exists=True, path_type=Path), help="Only what survived in this report.")
 @click.option("--list", "listing", is_flag=True, help="Print the mutants and end.")
 @click.option(
     "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the verdicts to FILE."
 )
-def main(only, kind, every, jobs, survivors, listing, json_path) -> None:
+def main(only, kind, every, first, jobs, survivors, listing, json_path) -> None:
     """Break minitorch in many places, one at a time, and count how often a test turns red."""
     kinds = kind.split(",")
-    mutants = [m for m in all_mutants() if only in m.file and m.kind in kinds][::every]
+    mutants = [m for m in all_mutants() if only in m.file and m.kind in kinds][first::every]
     if survivors is not None:
         wanted = {row["name"] for row in json.loads(survivors.read_text()) if not row["verdict"].startswith("caught")}
         mutants = [m for m in mutants if m.name in wanted]
