@@ -89,7 +89,7 @@ def rule_mutants() -> Iterator[Mutant]:
         uses = joined(lines_of(op.reference.__code__), naming(op.name))
         for word, table in (("vjp", op.rules), ("jvp", op.jvp)):
             for name, rule in table.items():
-                if rule is zeros_as:  # nothing to break
+                if rule is zeros_as or rule.__code__.co_names == ("zeros_as",):  # zeros stay zeros
                     continue
                 places = lines_of(rule.__code__)
                 for text, factor in (("negated", -1.0), ("times 1.25", 1.25)):
@@ -124,7 +124,10 @@ def scaled(value, factor: float):
 
 def dtype_mutants() -> Iterator[Mutant]:
     for op in declared():
-        other = NEIGHBOUR.get(op.dtype, PROMOTE)
+        # What only ever gets gradients gets no integers: there PROMOTE and FLOAT are one.
+        other = (
+            KEEP if op.dtype in (PROMOTE, FLOAT) and op.name.endswith("backward") else NEIGHBOUR.get(op.dtype, PROMOTE)
+        )
         if op.kind == VIEW:  # a view has its input's type whatever the rule
             continue
         code = op.reference.__code__
@@ -152,7 +155,8 @@ def tree_mutants(path: Path) -> Iterator[Mutant]:
     source = path.read_text()
     tree = ast.parse(source)
     places = {id(node): number for number, node in enumerate(ast.walk(tree))}
-    rules = {(r.__code__.co_firstlineno, r.__code__.co_name) for op in declared() for r in (*op.rules.values(), *op.jvp.values()) if r.__code__.co_filename == str(path)}  # fmt: skip
+    found = [rule.__code__ for op in declared() for rule in (*op.rules.values(), *op.jvp.values())]
+    rules = {(code.co_firstlineno, code.co_name) for code in found if code.co_filename == str(path)}
     for function in ast.walk(tree):
         if not isinstance(function, (ast.FunctionDef, ast.Lambda)):
             continue

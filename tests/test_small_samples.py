@@ -19,6 +19,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("expecttest")
 
+import minitorch  # noqa: E402
+import minitorch.kernels  # noqa: E402
 from minitorch.core.state import state  # noqa: E402
 from minitorch.core.tensor import Tensor, wrap  # noqa: E402
 from minitorch.dtypes import NUMPY_HALF  # noqa: E402
@@ -27,25 +29,33 @@ from parity.exceptions import known  # noqa: E402
 
 NARROW = ("float16", "bfloat16", "int64", "bool")
 MIXED = ("float64",)  # the first tensor's type, where the others are float32
+NOT_ONCE = {
+    "write_view",  # addresses memory: its parameters count bytes
+    "add_at", "sum_windows",  # add up within the half type itself
+}  # fmt: skip
 MANY = 100  # more than a call has tensors
 
 
-def small_sample(info, dtype):
-    """The first sample whose tensors have elements, the first of them more than one: mostly among the first eight."""
-    for made in (8, 80):
-        found = database.samples(info, dtype, limit=made, made=made)
-        for sample in found:
-            sizes = [t.numel() for t in checks.tensors_in(sample.args)]
-            if sizes and sizes[0] > 1 and all(sizes):
-                return sample
-    return found[0]
+def small_samples(info, dtype):
+    """Of every way to call the operation (which parameters are given, and of what types) the first sample in memory.
+
+    Its tensors should have elements, the first of them more than one.
+    """
+    first = {}
+    for sample in database.samples(info, dtype, limit=24, made=24):
+        sizes = [t.numel() for t in checks.tensors_in(sample.args)]
+        if sizes and sizes[0] > 1 and all(sizes):
+            first.setdefault((*map(type, sample.args), *sorted(sample.kwargs)), sample)
+    return list(first.values()) or database.samples(info, dtype, limit=1, made=1)
 
 
 def cast(value, dtypes, source):
     """`value` with every tensor of dtype `source` in the next of `dtypes`."""
     if isinstance(value, torch.Tensor) and value.dtype == source:
         dtype = next(dtypes)
-        return value.detach() > 0 if dtype == torch.bool else value.detach().to(dtype)
+        if dtype == torch.bool:
+            return value.detach() > 0
+        return value.detach().to(dtype).requires_grad_(value.requires_grad and dtype.is_floating_point)
     if isinstance(value, (list, tuple)) and not isinstance(value, torch.Size):
         return type(value)(cast(item, dtypes, source) for item in value)
     if isinstance(value, dict):
@@ -76,8 +86,7 @@ def watching(different):
         try:
             out = op.call(*inputs, **params)
             halves = {x.array.dtype for x in inputs if isinstance(x, Tensor)} & set(NUMPY_HALF)
-            # write_view addresses memory: its parameters count bytes
-            if halves and op.name != "write_view":
+            if halves and op.name not in NOT_ONCE:
                 wide = op.call(*map(widened, inputs), **params)
                 for a, b in zip(listed(out), listed(wide), strict=True):
                     rounded = b.array.astype(a.array.dtype).astype(np.float64)
@@ -101,7 +110,7 @@ NAMES = database.select(None, [])
 def test_narrow_types(name):
     info = database.infos()[name]
     (source, *_) = database.dtypes_for(info, ("float32", "int64", "bool"), "cpu")
-    sample = small_sample(info, source)
+    sample = small_samples(info, source)[0]
     cases = [[dtype] * MANY for dtype in database.dtypes_for(info, NARROW, "cpu")]
     if source == "float32":
         cases += [[dtype] for dtype in database.dtypes_for(info, MIXED, "cpu")]
@@ -110,10 +119,10 @@ def test_narrow_types(name):
         warnings.simplefilter("ignore")
         for dtypes in cases:
             given = in_types(sample, dtypes, source)
-            _, found = next(checks.check_forward(given))
-            lacking = found and "not implemented for" in str(found.theirs)  # torch has no kernel for the type
-            if found and not lacking and not known(name, "forward", dtypes[0], found):
-                different.append(f"{given}: {found.message}")
+            for check, found in itertools.islice(checks.check_forward(given), 2):
+                lacking = found and "not implemented for" in str(found.theirs)  # torch has no kernel for the type
+                if found and not lacking and not known(name, check, dtypes[0], found):
+                    different.append(f"{check} of {given}: {found.message}")
     assert not different, "\n".join(different)
 
 
@@ -143,9 +152,11 @@ def test_whole_numbers(name):
     info = database.infos()[name]
     if not database.dtypes_for(info, ("float64",), "cpu"):
         pytest.skip("takes no floats")
-    sample = small_sample(info, "float64")
-    given = replace(sample, args=whole(sample.args), kwargs=whole(sample.kwargs))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for check, found in itertools.islice(checks.check_forward(given), 2):
-            assert not found or known(name, check, "float64", found), f"{check} of {given}: {found.message}"
+    for k, sample in enumerate(small_samples(info, "float64")[:4]):
+        given = replace(sample, args=whole(sample.args), kwargs=whole(sample.kwargs))
+        for kernels in ("auto", "numpy")[: 2 if k == 0 else 1]:
+            with warnings.catch_warnings(), minitorch.kernels.use(kernels):
+                warnings.simplefilter("ignore")
+                for check, found in itertools.islice(checks.check_forward(given), 2):
+                    if found and not known(name, check, "float64", found):
+                        pytest.fail(f"{check} of {given}, kernels {kernels}: {found.message}")

@@ -161,7 +161,7 @@ def searchsorted(
     right = _side(name, right, side)
     values = _values(name, sorted_sequence, input)
     lines, wanted = sorted_sequence.array.shape, values.array.shape
-    if isinstance(input, Tensor) and wanted and input.array.dtype != sorted_sequence.array.dtype:
+    if isinstance(input, Tensor) and wanted and input.array.size and input.array.dtype != sorted_sequence.array.dtype:
         raise RuntimeError(
             f"{name}(): input value tensor and boundary tensor should have same dtype, but got {sorted_sequence.dtype} "
             f"and {input.dtype}"
