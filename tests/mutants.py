@@ -74,7 +74,13 @@ def all_mutants() -> list[Mutant]:
     found = [*rule_mutants(), *dtype_mutants()]
     for path in sorted(OPS.glob("*.py")):
         found += tree_mutants(path)
-    return sorted(found, key=lambda mutant: (mutant.file, mutant.line))
+    found.sort(key=lambda mutant: (mutant.file, mutant.line))
+    met: dict[str, int] = defaultdict(int)
+    for mutant in found:  # one function may compare the same twice
+        met[mutant.name] += 1
+        if met[mutant.name] > 1:
+            mutant.text += f" (number {met[mutant.name]})"
+    return found
 
 
 # Rules.

@@ -162,7 +162,10 @@ def make_quick(items) -> None:
 def main(only, kind, every, first, jobs, survivors, listing, json_path) -> None:
     """Break minitorch in many places, one at a time, and count how often a test turns red."""
     kinds = kind.split(",")
-    mutants = [m for m in all_mutants() if only in m.file and m.kind in kinds][first::every]
+    everything = all_mutants()
+    mutants = [m for m in everything if only in m.file and m.kind in kinds][first::every]
+    if stale := set(EQUAL) - {m.name for m in everything}:
+        raise click.ClickException(f"mutants_equal.py names what is no mutant: {sorted(stale)}")
     if survivors is not None:
         wanted = {row["name"] for row in json.loads(survivors.read_text()) if not row["verdict"].startswith("caught")}
         mutants = [m for m in mutants if m.name in wanted]
