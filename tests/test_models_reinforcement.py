@@ -60,7 +60,7 @@ def test_grid_world_by_hand():
 
 
 def test_optimal_values_solve_the_bellman_equation():
-    """V*: from the start of the notes' grid, five steps to the goal, the last with its reward."""
+    """V*: from the start of the default grid, five steps to the goal, the last with its reward."""
     world = GridWorld()
     values = world.optimal_values(0.9)
     assert values[world.start] == pytest.approx(sum(-0.04 * 0.9**k for k in range(5)) + 0.9**4)
