@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import minitorch
+from minitorch.core.op import COMPARE, PUBLIC, REGISTRY
 
 torch = pytest.importorskip("torch")
 
@@ -105,3 +106,15 @@ def test_the_default_type_can_be_changed():
             lib.set_default_dtype(lib.float32)
     with pytest.raises(TypeError):
         minitorch.set_default_dtype(minitorch.int64)
+
+
+COMPARISONS = {op.name for op in REGISTRY.values() if op.dtype is COMPARE and len(op.inputs) == 2} & PUBLIC.keys()
+
+
+@pytest.mark.parametrize("name", sorted(COMPARISONS))
+def test_large_whole_numbers_are_told_apart(name):
+    """No floating type holds 2**60 + 1: comparisons must not go through one."""
+    numbers = [2**60 + i for i in range(-2, 3)]
+    a, b = zip(*itertools.product(numbers, repeat=2), strict=True)
+    ours, theirs = (getattr(lib, name)(lib.tensor(a), lib.tensor(b)) for lib in (minitorch, torch))
+    assert ours.tolist() == theirs.tolist() and str(ours.dtype) == str(theirs.dtype)
