@@ -1,5 +1,5 @@
-"""torchvision's part of the world: data sets of images."""
+"""torchvision's part of the world: data sets of images, transforms, grids of images."""
 
-from . import datasets
+from . import datasets, transforms, utils
 
-__all__ = ["datasets"]
+__all__ = ["datasets", "transforms", "utils"]

@@ -9,6 +9,8 @@ from .download import (
     MalformedFileError,
     TruncatedFileError,
 )
+from .fake import FakeData
+from .folder import DatasetFolder, ImageFolder
 from .mnist import MNIST, FashionMNIST
 from .shapes import Scene, Shape, Shapes, draw_scene, single_shapes
 from .vision import StandardTransform, VisionDataset
@@ -17,9 +19,12 @@ __all__ = [
     "CIFAR10",
     "ChecksumError",
     "DatasetError",
+    "DatasetFolder",
     "Digits",
     "DownloadError",
+    "FakeData",
     "FashionMNIST",
+    "ImageFolder",
     "MNIST",
     "MalformedFileError",
     "Scene",
