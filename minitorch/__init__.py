@@ -100,6 +100,7 @@ _SUBMODULES = frozenset(
         "models",
         "multiprocessing",
         "nn",
+        "onnx",
         "optim",
         "profiler",
         "serialization",
