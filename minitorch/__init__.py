@@ -93,6 +93,7 @@ _SUBMODULES = frozenset(
         "futures",
         "fx",
         "hub",
+        "interop",
         "io",
         "jit",
         "kernels",
@@ -114,7 +115,13 @@ _SUBMODULES = frozenset(
 )
 
 
-_LAZY = {"save": "serialization", "load": "serialization"}  # functions at home in a submodule
+_LAZY = {
+    "save": "serialization",
+    "load": "serialization",
+    "from_torch": "interop",
+    "to_torch": "interop",
+    "enable_einops": "interop",
+}  # functions at home in a submodule
 
 
 def __getattr__(name):

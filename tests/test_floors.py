@@ -45,6 +45,7 @@ FLOORS = [
         "distributed",
         "multiprocessing",
         "serialization",
+        "interop",
         "onnx",
     },
     {"__init__", "__main__", "cli", "info", "stubs", "viz", "models", "train"},
