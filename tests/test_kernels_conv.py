@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from kernel_cases import DTYPES, LAYOUTS, draw, exactly, rms
 
 from minitorch.core.op import REGISTRY
+from minitorch.kernels import crossovers
+from minitorch.kernels.conv import tiles_of, worth_winograd
+from minitorch.kernels.conv_ways import problem
 from minitorch.kernels.registry import accelerated
 
 conv2d, conv2d_input, conv2d_weight = (accelerated(n) for n in ("conv2d", "conv2d_input", "conv2d_weight"))
@@ -61,6 +64,11 @@ def check(x, w, stride, padding, dilation, groups, layout="contiguous"):
         if truth.size:
             assert abs(ours - truth).max() <= 4 * np.finfo(x.dtype).eps * size.max(), name
     return found
+
+
+def winograd_is_taken(x, w):
+    p = problem(x.shape, w.shape, x.shape[2:], (1, 1), (1, 1), (1, 1), 1, x.itemsize)
+    return worth_winograd(p, tiles_of(p.batch, p.out_size), crossovers.WINOGRAD)
 
 
 pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -196,17 +204,52 @@ def test_one_and_three_dimensions(
         assert abs(found - truth).max() <= 4 * np.finfo(x.dtype).eps * bound.max(), name
 
 
-def test_an_infinity_reaches_what_sees_it():
-    """The direct kernels keep the others finite; Winograd's tiles of 2 x 2 outputs share their fate (winograd.py)."""
-    for inputs, outputs, groups, reach in ((16, 16, 1, 1), (3, 3, 3, 1), (4, 4, 1, 1), (32, 32, 1, 2)):
-        x = draw(0, (2, inputs, 24, 24), "float32")
-        x[1, 0, 10, 10] = np.inf
-        w = draw(1, (outputs, inputs // groups, 3, 3), "float32")
-        y = conv2d(x, w, stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=groups)
-        spoiled = ~np.isfinite(y)
-        assert spoiled[1, 0, 9:12, 9:12].all()
-        spoiled[1, :, 10 - reach : 11 + reach, 10 - reach : 11 + reach] = False
-        assert not spoiled.any()
+@pytest.mark.parametrize("bad", [np.inf, np.nan, 3e38])
+@pytest.mark.parametrize(("inputs", "outputs", "groups"), [(16, 16, 1), (3, 3, 3), (4, 4, 1), (32, 32, 1)])
+def test_what_is_not_finite_reaches_what_sees_it(inputs, outputs, groups, bad):
+    """All kernels, Winograd's included, keep the rest as it is without the bad number, to the bit."""
+    params = dict(stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=groups)
+    x, w = draw(0, (3, inputs, 24, 24), "float32"), draw(1, (outputs, inputs // groups, 3, 3), "float32")
+    w[:, :, 1] = 4 + abs(w[:, :, 1])
+    clean = conv2d(x, w, **params), conv2d_input(x[:, :outputs], w, size=x.shape, **params)
+    x[1, 0, 10, 11] = bad
+    for found, before in zip(
+        (conv2d(x, w, **params), conv2d_input(x[:, :outputs], w, size=x.shape, **params)), clean, strict=True
+    ):
+        spoiled = ~np.isfinite(found)
+        assert spoiled[1, 0, 10, 10:13].all()
+        seen = np.zeros_like(spoiled)
+        seen[1, :, 9:12, 10:13] = True
+        assert not (spoiled & ~seen).any()
+        assert np.array_equal(found[[0, 2]], before[[0, 2]])
+        assert np.allclose(found[1][~seen[1]], before[1][~seen[1]], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_a_filter_that_is_not_finite_spoils_its_own_channel(bad):
+    params = dict(stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
+    x, w = draw(0, (2, 32, 24, 24), "float32"), draw(1, (32, 32, 3, 3), "float32")
+    w[5, 7, 0, 0] = bad
+    spoiled = ~np.isfinite(conv2d(x, w, **params))
+    assert spoiled[:, 5, 1:, 1:].all() and not np.delete(spoiled, 5, 1).any()
+    g = draw(2, (2, 32, 24, 24), "float32")
+    g[0, 3, 0, 0] = bad  # the first row and column see the padding through some taps
+    spoiled = ~np.isfinite(conv2d_weight(x, g, size=w.shape, **params))
+    assert spoiled[3, :, 1:, 1:].all() and not np.delete(spoiled, 3, 0).any()
+
+
+@pytest.mark.parametrize("channels", [16, 100, 600])
+@pytest.mark.parametrize("signs", ["positive", "random"])
+def test_winograds_error_bound(channels, signs):
+    """64 C (C + 12) u max|g| max|d|, of winograd.py."""
+    x, w = draw(0, (1, channels, 18, 18), "float32"), draw(1, (32, channels, 3, 3), "float32")
+    if signs == "positive":
+        x, w = abs(x), abs(w)
+    params = dict(stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
+    assert winograd_is_taken(x, w)
+    truth = reference(x, w, None, **params)[0]
+    bound = 64 * channels * (channels + 12) * np.finfo("f").eps / 2 * abs(x).max() * abs(w).max()
+    assert abs(conv2d(x, w, **params) - truth).max() <= bound
 
 
 def test_broadcast_inputs():

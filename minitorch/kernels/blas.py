@@ -163,12 +163,12 @@ def mv(input, vec):
     work = input.size
     if work <= crossovers.ALONE_VECTOR or input.dtype.kind != "f" or input.shape[1] != len(vec):
         return input.dot(vec)
-    cut = pieces(len(input), work)
+    cut = pieces(len(input), 4 * work)  # memory sets the pace: a thread is worth waking earlier
     if len(cut) == 1 and one_thread.always():
         return input.dot(vec)
     out = np.empty(len(input), input.dtype)
     with one_thread:
-        share_out(lambda part: np.dot(input[part], vec, out=out[part]), cut, threads.threads_for(work))
+        share_out(lambda part: np.dot(input[part], vec, out=out[part]), cut, threads.threads_for(4 * work))
     return out
 
 

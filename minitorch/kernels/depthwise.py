@@ -159,7 +159,7 @@ def depthwise_runs(
     flat = np.empty(plane + vector, source.dtype)
     count = len(taps)
     planes, out_plane = len(source) // (height * width), out_size[0] * out_size[1]
-    group = 4  # planes a task
+    group = max(4, 4096 // plane)  # planes a task: a small one would be over before the other threads had theirs
     task = take(counter)
     while task * group < planes:
         for p in range(task * group, min(planes, (task + 1) * group)):

@@ -15,9 +15,15 @@ step, so the bulk of the work is 16 matrix products, one for each place (a, b) i
     V[a, b, c, t] = (B' d B)[a, b]      of every tile t                M[a, b] = U[a, b] @ V[a, b]
     Y[o, t]       = A' M[:, :, o, t] A
 
-The transforms only add, subtract and halve, so rounding errors stay those of a direct convolution. Larger tiles save more but
-multiply by numbers like 1/24 and lose digits: F(4x4, 3x3) is ten times less accurate. An infinite or NaN pixel makes
-NaN of its whole tile's outputs. (A. Lavin, S. Gray: Fast Algorithms for Convolutional Neural Networks, 2016.)
+The transforms only add, subtract and halve, so rounding errors stay close to those of a direct convolution. With at most 12
+roundings in them, C channels summed, and the rows of |A'| (|G| 1 * |B'| 1) adding up to 8,
+
+    |error| <= 64 C (C + 12) u max|g| max|d|        to first order in the unit roundoff u; a direct sum: 9 C (9 C) u max|g| max|d|
+
+Larger tiles save more but multiply by numbers like 1/24 and lose digits: F(4x4, 3x3) is ten times less accurate. An
+infinite or NaN pixel makes NaN of its whole tile's outputs, so images whose result is not finite are convolved again
+directly (conv_ways.py). (A. Lavin, S. Gray: Fast Algorithms for Convolutional Neural Networks, 2016; errors: B. Barabasz
+et al., Error Analysis and Improving the Accuracy of Winograd Convolution for DNNs, 2020.)
 """
 
 import numpy as np
