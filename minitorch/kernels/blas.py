@@ -6,7 +6,7 @@ there are to take the pieces:
 
          A       B           C                      A        B           C
        +---+  +------+    +------+                +---+  +---+---+   +---+---+
-       |   |  |      |    |      |  piece 0       |   |  |   |   |   | 0 | 1 |     more columns than rows:
+       |   |  |      |    |      |  piece 0       |   |  |   |   |   | 0 | 1 |     few rows:
        +---+  +------+    +------+                +---+  +---+---+   +---+---+     B and C are cut
        |   |              |      |  piece 1
        +---+              +------+
@@ -34,7 +34,7 @@ from . import crossovers, threads
 
 __all__ = ["dot", "matmul", "matmul_into", "mm", "mv", "one_thread", "pieces"]
 
-PIECES = 8  # at most
+PIECES = 4  # at most
 PIECE = 2_000_000  # multiply-adds at least
 LEAST, UNIT = 96, 48  # rows or columns of a piece: at least, and a multiple of what the register tiles of BLAS have
 BOOL = np.dtype(np.bool_)
@@ -129,7 +129,7 @@ def mm(input, mat2):
         return REGISTRY["mm"].reference(input, mat2)
     if inner == 1:
         return np.multiply(input, mat2)
-    cut = pieces(max(rows, mat2.shape[1]), work)
+    cut = pieces(rows if rows >= 2 * LEAST else mat2.shape[1], work)
     if len(cut) == 1 and rows != 2 and one_thread.always():
         return input.dot(mat2)
     out = np.empty((rows, mat2.shape[1]), dtype)
@@ -140,11 +140,12 @@ def mm(input, mat2):
 def product(out, input, mat2) -> None:
     """Write the product of two matrices to `out`, a contiguous matrix."""
     rows, columns = out.shape
-    cut = pieces(max(rows, columns), rows * mat2.size)
+    by_rows = rows >= 2 * LEAST
+    cut = pieces(rows if by_rows else columns, rows * mat2.size)
 
     def piece(part: slice) -> None:
-        if rows >= columns:
-            np.matmul(input[part], mat2, out=out[part])
+        if by_rows:
+            np.dot(input[part], mat2, out=out[part])
         else:
             np.matmul(input, mat2[:, part], out=out[:, part])
 
