@@ -1,6 +1,7 @@
 """Names around the tensors: mixed precision, storages, sizes in place, comparison for tests, processes, switches."""
 
 import math
+import signal
 import warnings
 
 import numpy as np
@@ -255,9 +256,12 @@ def test_switches():
 def test_spawn():
     mp = minitorch.multiprocessing
     assert mp.spawn(work, ("works",), nprocs=2) is None
+    context = mp.spawn(work, ("fails",), nprocs=2, join=False)
     with pytest.raises(mp.ProcessRaisedException, match="ValueError: process 1") as raised:
-        mp.spawn(work, ("fails",), nprocs=2)
+        while not context.join():
+            pass
     assert raised.value.error_index == 1
+    assert context.processes[0].exitcode == -signal.SIGTERM  # the one that had not failed was ended
     with pytest.raises(mp.ProcessRaisedException, match="SystemExit: 3"):
         mp.spawn(work, ("exits",), nprocs=1)
     assert mp.Process and mp.Pipe and mp.get_context("spawn")
