@@ -57,3 +57,11 @@ def test_a_nudge_is_one_unit_in_the_last_place():
         torch.optim.SGD([weight], lr=0.1)
     moved = weight.detach() - torch.tensor([1.0, -2.0, 3.0])
     assert moved.tolist() == [2**-23, -(2**-22), 2**-22]
+
+
+def test_the_table_says_what_the_programs_say():
+    rows = [line for line in (examples.FOLDER / "README.md").read_text().splitlines() if line.startswith("| [")]
+    shown = {path.name: examples.what_it_shows(path) for path in PROGRAMS}
+    for row in rows:
+        name = row[row.index("(") + 1 : row.index(")")]
+        assert f"| {shown[name]} |" in row, "run `python -m parity.scripts.examples --write`"
