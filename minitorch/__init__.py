@@ -10,7 +10,7 @@ import importlib
 import warnings
 
 from . import access, autograd, dtypes, extend, legacy, methods, ops, settings, storage
-from .access import channels_last, channels_last_3d, contiguous_format, memory_format, preserve_format, strided
+from .access import strided
 from .amp.autocast_mode import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .batching import vmap
@@ -36,6 +36,7 @@ from .dtypes import (
 from .dtypes import bool as bool
 from .generator import Generator, default_generator
 from .kernels.threads import get_num_threads, set_num_threads
+from .memory_formats import channels_last, channels_last_3d, contiguous_format, memory_format, preserve_format
 from .printing import get_printoptions, set_printoptions
 from .random import fork_rng, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .settings import (

@@ -9,6 +9,7 @@ from .core.op import function
 from .core.state import state
 from .core.tensor import Tensor, node_of, wrap, wrap_as
 from .devices import CPU
+from .memory_formats import check_memory_format
 from .printing import tensor_text
 from .shapes import Size, normalize_dim
 
@@ -82,6 +83,7 @@ def data_ptr(input: Tensor) -> int:
 @function(torch="Tensor.is_contiguous")
 def is_contiguous(input: Tensor, memory_format=None) -> bool:
     """Whether the elements lie in memory in row-major order without gaps."""
+    check_memory_format("is_contiguous", memory_format)
     if memory_format is not None and getattr(memory_format, "name", "") == "channels_last":
         array = input.array
         return array.ndim == 4 and array.transpose(0, 2, 3, 1).flags.c_contiguous
@@ -352,22 +354,6 @@ class _Layout:
 
 
 strided: _Layout = _Layout()
-
-
-class memory_format:
-    """Orders of memory that `contiguous` and `clone` know by name."""
-
-    def __init__(self, name: str):
-        self.name = name
-
-    def __repr__(self):
-        return f"torch.{self.name}_format" if self.name in ("contiguous", "preserve") else f"torch.{self.name}"
-
-
-contiguous_format = memory_format("contiguous")
-preserve_format = memory_format("preserve")
-channels_last = memory_format("channels_last")
-channels_last_3d = memory_format("channels_last_3d")
 
 
 @function(torch=("is_tensor",))

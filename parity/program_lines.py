@@ -430,8 +430,9 @@ def assigned(w: Writer) -> str | None:
     value = w.other(x) if w.chance(0.6) else w.number(t)
     # Which of several values for one element is written last, torch does not say.
     index = w.index(t, advanced=w.chance(0.3), distinct=value in w.known)
-    if value in w.known and w.known[value].untyped_storage()._cdata == t.untyped_storage()._cdata and w.chance(0.95):
-        value += ".clone()"
+    if value in w.known and w.known[value].untyped_storage()._cdata == t.untyped_storage()._cdata:
+        # What torch does not refuse it reads while it writes, in an order that it does not tell.
+        value += ".clone()" if tangled(t, w.known[value]) or w.chance(0.95) else ""
     elif value in w.known and not t.is_floating_point() and w.known[value].requires_grad:
         value += ".detach()"  # integers that require grad, which is what torch makes of them
     return f"{x}[{index}] {w.one(('=', '=', '=', '+=', '*='))} {value}"

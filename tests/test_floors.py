@@ -21,6 +21,7 @@ FLOORS = [
         "samplers",
         "printing",
         "devices",
+        "memory_formats",
         "trees",
     },
     {"core"},

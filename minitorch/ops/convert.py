@@ -12,6 +12,7 @@ from ..core.state import state
 from ..core.tensor import Tensor, bump_version, node_of, wrap
 from ..devices import check_device
 from ..dtypes import as_numpy_dtype, dtype
+from ..memory_formats import check_memory_format
 from ..strided import copied_in_order
 
 
@@ -33,6 +34,21 @@ _ORDERS = {
 }
 
 
+def _order_of(name: str, memory_format, input: Tensor, default: str) -> str:
+    """The order that a memory format asks for. TypeError for what is none, RuntimeError for another rank than its."""
+    if memory_format is None:
+        return default
+    check_memory_format(name, memory_format)
+    order = _ORDERS.get(str(memory_format), default)
+    rank = 5 if memory_format.name.endswith("3d") else 4
+    if order == "channels_last" and input.array.ndim != rank:
+        raise RuntimeError(
+            f"{name}(): required rank {rank} tensor to use {memory_format.name} format, got the shape "
+            f"{list(input.array.shape)}"
+        )
+    return order
+
+
 def _in_order(input: Tensor, order: str) -> bool:
     if order == "channels_last":
         return np.moveaxis(input.array, 1, -1).flags.c_contiguous
@@ -42,13 +58,13 @@ def _in_order(input: Tensor, order: str) -> bool:
 @function(torch="clone")
 def clone(input: Tensor, *, memory_format=None) -> Tensor:
     """A copy with memory of its own, differentiable; the strides of a dense input are kept unless told otherwise."""
-    return copied(input, order=_ORDERS.get(str(memory_format), "K"))
+    return copied(input, order=_order_of("clone", memory_format, input, "K"))
 
 
 @function(torch="Tensor.contiguous")
 def contiguous(input: Tensor, memory_format=None) -> Tensor:
     """The tensor itself when its memory is row-major (or in the order of `memory_format`), else a copy that is."""
-    order = "C" if memory_format is None else _ORDERS.get(str(memory_format), "C")
+    order = _order_of("contiguous", memory_format, input, "C")
     return input if _in_order(input, order) else copied(input, order=order)
 
 
@@ -89,17 +105,17 @@ def to(input: Tensor, *args, dtype=None, device=None, non_blocking=False, copy=F
     converted = to_dtype(input, dtype)
     if copy and converted is input:
         return clone(input, memory_format=memory_format)
-    return converted if memory_format is None else _reordered(converted, memory_format)
+    return converted if memory_format is None else _reordered("to", converted, memory_format)
 
 
-def _reordered(input: Tensor, memory_format) -> Tensor:
-    order = _ORDERS.get(str(memory_format), "K")
+def _reordered(name: str, input: Tensor, memory_format) -> Tensor:
+    order = _order_of(name, memory_format, input, "K")
     return input if _in_order(input, order) else copied(input, order=order)
 
 
-def _to_type(target: dtype):
+def _to_type(name: str, target: dtype):
     def convert_to(input: Tensor, memory_format=None) -> Tensor:
-        return _reordered(to_dtype(input, target), memory_format)
+        return _reordered(name, to_dtype(input, target), memory_format)
 
     convert_to.__doc__ = f"The tensor as {target.name}; itself when it has that type already."
     return convert_to
@@ -111,12 +127,13 @@ _TYPE_METHODS = {
     "bool": dtypes.bool,
 }  # fmt: skip
 for _name, _target in _TYPE_METHODS.items():
-    function(torch=f"Tensor.{_name}")(_to_type(_target))
+    function(torch=f"Tensor.{_name}")(_to_type(_name, _target))
 
 
 @function(torch="Tensor.cpu")
 def cpu(input: Tensor, memory_format=None) -> Tensor:
     """The tensor itself: it lives on the CPU already."""
+    check_memory_format("cpu", memory_format)
     return input
 
 

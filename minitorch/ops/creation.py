@@ -14,6 +14,7 @@ from ..core.levels import like
 from ..core.op import function
 from ..core.tensor import Tensor
 from ..devices import check_device
+from ..memory_formats import check_memory_format
 from .data import as_tensor, from_numpy, new_array, tensor
 from .factory import (
     as_number,
@@ -64,6 +65,7 @@ def empty(
     """Memory whose contents are whatever was there: `empty(2, 3)` or `empty((2, 3))`."""
 
     def fill(shape, dtype):
+        check_memory_format("empty", memory_format)
         name = getattr(memory_format, "name", "contiguous")
         return np.empty(shape, dtype) if name == "contiguous" else empty_channels_last(shape, dtype, name)
 
@@ -118,6 +120,7 @@ def _like(name: str, input, dtype, device, memory_format) -> np.ndarray:
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     check_device(device)
+    check_memory_format(name, memory_format)
     return empty_like_array(input.array, numpy_type(name, dtype, input.array.dtype), memory_format)
 
 

@@ -270,7 +270,19 @@ def getitem(input: Tensor, index) -> Tensor:
     return _take(view, _check_indices(view.array.shape, tensors))
 
 
+def _check_reachable(shape, indices) -> None:
+    """IndexError for places along a dimension of size 0, where NumPy gives nothing if the result is empty anyway."""
+    d = 0
+    empty = any([i is not None and not (i.any() if i.dtype.kind == "b" else i.size) for i in indices])
+    for index in indices:
+        if index is not None and not empty and shape[d] == 0:
+            raise IndexError(f"index is out of bounds for dimension {d} with size 0")
+        d += index.ndim if index is not None and index.dtype.kind == "b" else 1
+
+
 def _take(input: Tensor, indices) -> Tensor:
+    if 0 in input.array.shape:
+        _check_reachable(input.array.shape, indices)
     try:
         if state.trace is None and not (state.grad and node_of(input) is not None):
             return wrap(take_at.op.kernel(input.array, *indices))
@@ -356,6 +368,8 @@ def _any_place(index):
 def _fitted(input: Tensor, indices, values: Tensor) -> Tensor:
     """`values` in a shape that NumPy broadcasts to input[indices]. IndexError, RuntimeError where it does not fit."""
     array, key = input.array, key_of(indices)
+    if 0 in array.shape:
+        _check_reachable(array.shape, indices)
     try:
         shape = np.broadcast_to(np.empty((), np.bool_), array.shape)[tuple(map(_any_place, key))].shape
     except IndexError as error:

@@ -191,9 +191,9 @@ def _slogdet_gradient(g, A):
 
 @op(GENERAL, dtype=SAME, vjp=dict(A=_slogdet_gradient), backward_name="LinalgSlogdetBackward0")
 def sign_and_log_determinant(A):
-    """(sign of det A, log |det A|)"""
+    """(sign of det A, log |det A|); where that is nan the sign is 0, as torch's sign of nan is"""
     sign, logarithm = np.linalg.slogdet(A)
-    return np.asarray(sign), np.asarray(logarithm)
+    return np.where(np.isnan(logarithm), 0, sign).astype(A.dtype), np.asarray(logarithm)
 
 
 @function(torch=("linalg.det", "det"))

@@ -10,7 +10,8 @@ import numpy as np
 from ..core.inplace import write_out
 from ..core.op import KEEP, LINEAR, function, op
 from ..core.promote import result_dtype
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap
+from ..dtypes import get_default_dtype
 from ..shapes import normalize_dim
 from ..strided import empty_as_suggested
 from .convert import to_dtype
@@ -194,12 +195,15 @@ def _non_empty(name: str, tensors) -> list[Tensor]:
 @function(torch="block_diag")
 def block_diag(*tensors: Tensor) -> Tensor:
     """A matrix with the tensors (at most matrices) on its diagonal and zeros elsewhere."""
+    if not tensors:
+        return wrap(np.zeros((1, 0), get_default_dtype().numpy))
+    tensors = _tensor_list("block_diag", tensors)
     for i, t in enumerate(tensors):
         if t.array.ndim > 2:
             raise RuntimeError(
                 f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {t.ndim} dimensions"
             )
-    blocks = [atleast_2d(t) for t in _of_one_type(list(tensors))]
+    blocks = [atleast_2d(t) for t in _of_one_type(tensors)]
     width = sum([b.array.shape[1] for b in blocks])
     rows, left = [], 0
     for block in blocks:

@@ -278,6 +278,8 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         residuals = (A @ solution - B).square().sum(-2)
     if driver == "gels":
         rank = wrap(np.empty(0, np.int64))
+    elif not B.array.size:  # LAPACK is not called
+        rank = wrap(np.zeros_like(rank.array))
     if driver in ("gels", "gelsy"):
         values = wrap(np.empty(0, dtype))
     return results.linalg_lstsq(solution.squeeze(-1) if vector else solution, residuals, rank, values)

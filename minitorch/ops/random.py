@@ -19,6 +19,7 @@ from ..core.tensor import Tensor, wrap
 from ..devices import check_device
 from ..dtypes import from_numpy_dtype
 from ..generator import Generator, default_generator
+from ..memory_formats import check_memory_format
 from ..samplers import arrange
 from ..shapes import as_int, broadcast_shapes
 from .arithmetic import zeros_as
@@ -97,6 +98,7 @@ def _like(name: str, input, dtype, device, memory_format) -> np.ndarray:
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     check_device(device)
+    check_memory_format(name, memory_format)
     return empty_like_array(input.array, numpy_type(name, dtype, input.array.dtype), memory_format)
 
 
