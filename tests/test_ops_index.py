@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-
 import minitorch  # noqa: E402
 from minitorch.core.tensor import wrap  # noqa: E402
 from tests.against_torch import LAYOUTS  # noqa: E402
@@ -288,96 +285,6 @@ def test_a_tensor_changed_after_it_was_indexed_is_found():
         x[[0, 1]] = 2
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             z.backward()
-
-
-# Random indices.
-
-
-@st.composite
-def indexed(draw, repeats=True):
-    """(shape, index, seed): an index that fits the shape."""
-    shape = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=4)))
-    items, dim = [], 0
-    lengths = draw(st.sampled_from(((), (2,), (3,), (2, 1), (1, 3))))
-    while dim < len(shape) and draw(st.integers(0, 5)):
-        n = shape[dim]
-        kind = draw(st.sampled_from(("int", "slice", "None", "tensor", "mask", "list", "Ellipsis")))
-        if kind == "None":
-            items.append(None)
-            continue
-        if kind == "Ellipsis":
-            if Ellipsis in [i for i in items if i is Ellipsis]:
-                continue
-            items.append(Ellipsis)
-            dim += draw(st.integers(0, len(shape) - dim))
-            covered = dim
-            # What follows an Ellipsis counts from the end.
-            rest = len(shape) - covered
-            items += [slice(None)] * rest
-            break
-        if kind == "int":
-            items.append(draw(st.integers(-n, n - 1)))
-        elif kind == "slice":
-            bound = st.none() | st.integers(-n - 1, n + 1)
-            items.append(slice(draw(bound), draw(bound), draw(st.none() | st.integers(1, 3))))
-        elif kind == "mask":
-            span = draw(st.integers(1, min(2, len(shape) - dim)))
-            bits = np.zeros(shape[dim : dim + span], bool)
-            # As many places as the other index tensors have, so that they broadcast.
-            count = lengths[-1] if lengths else 1
-            bits.reshape(-1)[np.random.default_rng(draw(st.integers(0, 99))).permutation(bits.size)[:count]] = True
-            if bits.sum() != count:
-                continue
-            items.append(T(bits.tolist(), "bool"))
-            dim += span - 1
-        else:
-            size = int(np.prod(lengths))
-            if not repeats and size > n:
-                continue
-            places = st.lists(st.integers(-n, n - 1), min_size=size, max_size=size)
-            values = np.array(draw(places), int).reshape(lengths).tolist()
-            items.append(values if kind == "list" and lengths else T(values))
-        dim += 1
-    index = tuple(items)
-    return shape, index[0] if len(index) == 1 and draw(st.booleans()) else index, draw(st.integers(0, 2**32 - 1))
-
-
-@settings(max_examples=50, deadline=None)
-@given(indexed(), st.sampled_from(LAYOUTS))
-def test_get_at_random(case, layout):
-    shape, index, seed = case
-    agree_or_both_raise(
-        lambda lib, x: x[made(lib, index)], np.random.default_rng(seed).standard_normal(shape), layout=layout
-    )
-
-
-@settings(max_examples=50, deadline=None)
-@given(indexed(), st.sampled_from(("number", "tensor", "itself", "add", "times")))
-def test_set_at_random(case, how):
-    shape, index, seed = case
-    numbers = np.random.default_rng(seed)
-    x = numbers.standard_normal(shape)
-    if how in ("add", "itself", "times"):
-        x = np.broadcast_to(numbers.standard_normal(()), shape).copy()  # equal where a place is written twice
-    agree_or_both_raise(assigned(index, how), x, np.asarray(numbers.standard_normal()))
-
-
-@settings(max_examples=30, deadline=None)
-@given(indexed(), st.booleans())
-def test_numpy_agrees_where_no_int_stands_among_tensors(case, flip):
-    shape, index, seed = case
-    items = index if isinstance(index, tuple) else (index,)
-    if isinstance(index, list) or any(isinstance(i, int) for i in items):
-        return  # torch reads a list of lists as one index for each dimension
-    x = np.random.default_rng(seed).standard_normal(shape)
-    given = tuple(np.array(i.values, i.dtype) if isinstance(i, T) else i for i in items)
-    if any(isinstance(i, np.ndarray) and i.ndim == 0 for i in given):
-        return
-    try:
-        expected = x[given]
-    except IndexError:
-        return
-    assert np.array_equal(wrap(x)[made(minitorch, index)].array, expected)
 
 
 # index_put and its relatives.

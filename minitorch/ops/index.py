@@ -166,8 +166,12 @@ def _parts(shape, items) -> tuple[list[int], tuple, list]:
     basic: list = []
     inserted: list[int] = []
     tensors: list = []
-    ellipsis = False
+    ellipsis = beyond = False
     for item in items:
+        if beyond and item is not Ellipsis:
+            raise IndexError(
+                f"Dimension out of range: an index after the second Ellipsis of a tensor of shape {list(shape)}"
+            )
         if item is None:
             inserted.append(len(basic))
             basic.append(ALL)
@@ -176,6 +180,8 @@ def _parts(shape, items) -> tuple[list[int], tuple, list]:
             if not ellipsis:
                 basic += [ALL] * (len(shape) - taken)
                 tensors += [None] * (len(shape) - taken)
+            else:  # it stands for as many dimensions once more
+                beyond = len(shape) > taken
             ellipsis = True
         elif isinstance(item, np.ndarray) and item.ndim == 0:  # True or False: a new dimension, kept or emptied
             inserted.append(len(basic))
