@@ -468,7 +468,7 @@ from .settings import is_deterministic_algorithms_warn_only_enabled as is_determ
 from .core.state import is_grad_enabled as is_grad_enabled
 long: Any
 from .random import manual_seed as manual_seed
-from .access import memory_format as memory_format
+from .memory_formats import memory_format as memory_format
 nan: Any
 from .core.state import no_grad as no_grad
 from .core.op import op as op

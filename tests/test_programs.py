@@ -8,7 +8,8 @@ torch = pytest.importorskip("torch")
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from parity.programs import check, random_program, run_program, script, shortened  # noqa: E402
+from parity.exceptions import known_line  # noqa: E402
+from parity.programs import Sides, check, random_program, run_program, script, shortened  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -53,6 +54,87 @@ PROGRAMS = {
         "x3 = x1 < 2",
         "with lib.no_grad(): x4 = x1 + 1",
     ],
+    "a result written in place must not change before its rule is run": [
+        "x0 = lib.tensor([0.5, 1.0], requires_grad=True)",
+        "x1 = x0 * 2",
+        "x1.tanh_()",
+        "x1.sigmoid_()",
+        "x1.sum().backward()",
+    ],
+    "a leaf that is a view and gets a history": [
+        "x0 = lib.zeros(4)",
+        "x1 = x0.view(-1)",
+        "x1.requires_grad_()",
+        "x0.index_add_(0, lib.tensor([3, 2]), x1.clone().index_select(0, lib.tensor([3, 2])))",
+        "x1.sum().backward()",
+    ],
+    "the whole is written to without a view": [
+        "x0 = lib.tensor([0.5, 1.0], requires_grad=True)",
+        "x1 = x0 * 2",
+        "x1[..., :2] = 0.5",
+        "(x1 * x1).sum().backward(create_graph=True)",
+    ],
+    "False writes nothing": [
+        "x0 = lib.ones(2, dtype=lib.int64)",
+        "x0[False] = 0.5",
+        "x0[True] = lib.tensor([2.5, 1.5])",
+    ],
+    "one value for a mask": ["x0 = lib.arange(4)", "x0[x0 > 1] = lib.tensor([2.5])", "x0[[0]] = lib.tensor([2.5])"],
+    "expanded tensors may be written to by index": [
+        "x0 = lib.ones(2).expand(3, 2)",
+        "x0.index_put_((lib.tensor([0, 1]),), lib.tensor([[1.0, 2.0], [3.0, 4.0]]), accumulate=True)",
+        "x1 = lib.ones(1).expand(3)",
+        "x1.masked_fill_(lib.tensor([True, False, False]), 2.0)",
+        "x1[[0]] = 5.0",
+    ],
+    "a graph goes through a written region once": [
+        "x0 = lib.ones((2, 3), requires_grad=True)",
+        "x1 = x0.clone()",
+        "x1[1:1] = 0.5",
+        "x2 = x1.view(-1)",
+        "x1.sum().backward()",
+        "x2.sum().backward()",
+    ],
+    "a hook may not change the type": [
+        "x0 = lib.ones(2, requires_grad=True)",
+        "h0 = x0.register_hook(lambda g: g.double())",
+        "x0.sum().backward()",
+    ],
+    "nor the shape": [
+        "x0 = lib.ones(2, requires_grad=True)",
+        "h0 = x0.register_hook(lambda g: g[None])",
+        "x0.sum().backward()",
+        "h0.remove()",
+        "x0.sum().backward()",
+    ],
+    "nor may one after the gradient return anything": [
+        "x0 = lib.ones(2, requires_grad=True)",
+        "h0 = x0.register_post_accumulate_grad_hook(lambda t: t.grad.mul_(2))",
+        "x0.sum().backward()",
+    ],
+    "the order of dimensions beside one of size 1": [
+        "x0 = lib.arange(12).reshape(2, 3, 2)",
+        "x1 = x0.permute((2, 1, 0))",
+        "x2 = x1[None, [-2, 0], ...]",
+    ],
+    "a history that may not be asked for, in no_grad": [
+        "x0 = lib.ones(4, requires_grad=True)",
+        "x1 = (x0 * 1).chunk(2)[0]",
+        "x2 = x1.view(-1)",
+        "with lib.no_grad(): x2.mul_(2)",
+        "with lib.no_grad(): x1.backward(lib.ones_like(x1))",
+    ],
+    "places along a dimension without any": ["x0 = lib.zeros((1, 2, 0))", "x1 = x0[1:, ..., lib.tensor([0, 0, -2])]"],
+    "the gradient of as_strided has the strides of its input": [
+        "x0 = lib.ones((3, 3), requires_grad=True)",
+        "x1 = x0.movedim(1, 0)",
+        "x2 = x1.as_strided((2,), (2,), 5)",
+        "(x3,) = lib.autograd.grad(x2.sum(), [x1])",
+    ],
+    "the product of one element": [
+        "x0 = lib.zeros(1, requires_grad=True)",
+        "x0.prod(-1, keepdim=True).backward(create_graph=True)",
+    ],
     "abs of bool": ["x0 = lib.tensor([True])", "x1 = x0.abs()", "x0.abs_()"],
 }
 
@@ -60,6 +142,37 @@ PROGRAMS = {
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program(name):
     assert run_program(PROGRAMS[name]) is None
+
+
+KNOWN = {
+    "a line on which torch fails itself": [
+        "x0 = lib.ones((2, 3), requires_grad=True)",
+        "x1 = x0 - x0",
+        "x1.retain_grad()",
+        "x2 = x1.as_strided((2,), (2,))",
+        "x1.transpose_(-2, 1)",
+        "x2.sin_()",
+    ],
+    "an error after some elements were written": [
+        "x0 = lib.ones((3, 2))",
+        "x0[..., [1, -3, 0]] = 2",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_program_ends_at_a_known_line(name):
+    sides = Sides()
+    assert sides.follow([*KNOWN[name], "x9 = 1 / 0"], len(KNOWN[name]) + 1, watched=True) is None
+    assert sides.ended is not None and len(sides.errors) == len(KNOWN[name])
+
+
+def test_known_lines_cover_only_what_they_name():
+    assert known_line("x0.add_(1)", "RuntimeError: something", "") is None
+    assert known_line("x0.add_(1)", "", "RuntimeError: something") is None
+    assert (
+        known_line("x0 = x1[5]", "IndexError: index 5 is out of bounds for dimension 0", "IndexError: so it is") is None
+    )
 
 
 def test_a_difference_is_found_and_shortened():
