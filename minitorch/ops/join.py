@@ -197,13 +197,13 @@ def block_diag(*tensors: Tensor) -> Tensor:
     """A matrix with the tensors (at most matrices) on its diagonal and zeros elsewhere."""
     if not tensors:
         return wrap(np.zeros((1, 0), get_default_dtype().numpy))
-    tensors = _tensor_list("block_diag", tensors)
-    for i, t in enumerate(tensors):
+    checked = _tensor_list("block_diag", tensors)
+    for i, t in enumerate(checked):
         if t.array.ndim > 2:
             raise RuntimeError(
                 f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {t.ndim} dimensions"
             )
-    blocks = [atleast_2d(t) for t in _of_one_type(tensors)]
+    blocks = [atleast_2d(t) for t in _of_one_type(checked)]
     width = sum([b.array.shape[1] for b in blocks])
     rows, left = [], 0
     for block in blocks:
