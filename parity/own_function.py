@@ -71,7 +71,8 @@ def check(
     belong together; they change together.
     ranges: between what the numbers lie, one pair for all inputs or one for each. strategies: instead, a Hypothesis
     strategy of the numbers for each input (None: its range). kwargs: keyword arguments for both functions.
-    second, forward_mode: whether to compare second gradients and forward mode (where torch has them).
+    second, forward_mode: whether to compare second gradients and forward mode (where torch has them; of a `Function`: where
+    it has a `jvp`).
     rtol, atol: instead of torch's tolerances (those of assert_close, times 1e-4 in float64).
 
     Compared are: dtype, shape and values; that inputs are left alone and outputs share memory only where torch's do; the
@@ -93,7 +94,7 @@ def check(
     keywords = kwargs or {}
     example = as_given(inputs, pairs, dtypes[0], LAYOUTS[0], np.random.default_rng(seed)).tensors()
     subject = subject_of(my_fn, example, keywords, library)
-    battery = Battery(subject, torch_fn, keywords, rtol, atol, second, forward_mode)
+    battery = Battery(subject, torch_fn, keywords, rtol, atol, second, forward_mode and subject.forward_mode)
     done = Checked(subject.name, name_of(torch_fn), subject.library, dtypes=tuple(dtypes))
 
     steps = [layout for layout in layouts if layout != "negative" or subject.library != "torch"]

@@ -24,11 +24,12 @@ LIBRARIES: dict[str, Any] = {"minitorch": minitorch, "torch": torch, "numpy": np
 
 @dataclass(frozen=True)
 class Subject:
-    """The user's function, its name, and the library whose tensors it takes."""
+    """The user's function, its name, the library whose tensors it takes, and whether it may be asked for tangents."""
 
     function: Callable
     name: str
     library: str
+    forward_mode: bool = True
 
     @property
     def lib(self) -> Any:
@@ -76,7 +77,7 @@ def subject_of(function: Any, example: Sequence, keywords: dict, library: str | 
     if isinstance(function, type):
         for candidate, base in (("minitorch", minitorch.autograd.Function), ("torch", torch.autograd.Function)):
             if issubclass(function, base):
-                return Subject(function.apply, name, candidate)
+                return Subject(function.apply, name, candidate, function.jvp is not base.jvp)
         raise TypeError(f"{name} is a class, but neither minitorch's nor torch's autograd.Function")
     if not callable(function):
         raise TypeError(f"my_fn must be a function or an autograd.Function, not {type(function).__name__}")
