@@ -19,6 +19,7 @@ from .levels import highest, leaves
 from .lifted import Lifted
 from .node import Leaf, Node
 from .op import GENERAL, KEEP, LINEAR, op
+from .promote import OPERANDS, result_dtype
 from .state import state, tick
 from .tensor import Tensor, bump_version, edits_of, forget, node_of, refuse, set_node
 
@@ -71,13 +72,14 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
 
 
 def _computed(name: str, function, self: Tensor, old: Tensor, args, kwargs) -> Tensor:
-    """function(old, ...), where a shape that does not fit is a worse mistake than a type that is not supported."""
+    """function(old, ...), where a shape or type that does not fit is a worse mistake than one that is not supported."""
     try:
         return function(old, *args, **kwargs)
     except NotImplementedError:
         for value in args:
             if isinstance(value, Tensor):
                 check_shape(name, self.array.shape, np.broadcast_shapes(self.array.shape, value.array.shape))
+        check_cast(result_dtype((self, *[v for v in args if isinstance(v, OPERANDS)])).numpy, self.array.dtype)
         raise
 
 

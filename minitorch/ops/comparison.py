@@ -90,8 +90,8 @@ def logical_not(input):
     return np.logical_not(input)
 
 
-def _check_integral(name: str, array) -> None:
-    if array.dtype.kind not in "iub":
+def _check_integral(name: str, array, kinds: str = "iub") -> None:
+    if array.dtype.kind not in kinds:
         raise NotImplementedError(f'"{name}_cpu" not implemented for {from_numpy_dtype(array.dtype)}')
 
 
@@ -126,14 +126,14 @@ def bitwise_not(input):
 @op(ELEMENTWISE, torch=("bitwise_left_shift", "Tensor.__lshift__"), numbers=EITHER, dtype=PROMOTE)
 def bitwise_left_shift(input, other):
     """z = input * 2^other, for integers"""
-    _check_integral("bitwise_left_shift", input)
+    _check_integral("bitwise_left_shift", input, "iu")
     return np.left_shift(input, other)
 
 
 @op(ELEMENTWISE, torch=("bitwise_right_shift", "Tensor.__rshift__"), numbers=EITHER, dtype=PROMOTE)
 def bitwise_right_shift(input, other):
     """z = floor(input / 2^other), for integers"""
-    _check_integral("bitwise_right_shift", input)
+    _check_integral("bitwise_right_shift", input, "iu")
     return np.right_shift(input, other)
 
 

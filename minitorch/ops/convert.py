@@ -194,7 +194,9 @@ def copied_over(input, src):
 
 @function(torch="Tensor.copy_")
 def copy_(input: Tensor, src, non_blocking: bool = False) -> Tensor:
-    """Overwrite the tensor with `src`, broadcast and converted. RuntimeError when the shapes do not fit."""
+    """Overwrite the tensor with `src`, a tensor or number, broadcast and converted. RuntimeError when the shapes do not fit."""
+    if isinstance(src, (bool, int, float)):
+        src = wrap(np.array(src))
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
     if src.array.ndim > input.array.ndim:
