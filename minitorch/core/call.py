@@ -224,6 +224,7 @@ def _binary_caller(op, otherwise=None):
     compares = op.dtype is COMPARE
     takes_number = op.inputs[1] in op.numbers
     elementwise = op.kind == "elementwise"
+    keeps_both, keeps_first, keeps_second = (op.keeps(pair) for pair in ((True, True), (True, False), (False, True)))
 
     def call(input, other, **params):
         if state.trace is not None or not isinstance(input, Tensor):
@@ -266,7 +267,7 @@ def _binary_caller(op, otherwise=None):
             return z
         node_a = input.node if input.origin is None else node_of(input) if state.grad else None
         if (node_a is not None or node_b is not None) and state.grad and out.dtype.kind not in "iub":
-            (keep_a, keep_b), keep_z = op.keeps((node_a is not None, node_b is not None))
+            (keep_a, keep_b), keep_z = keeps_second if node_a is None else keeps_first if node_b is None else keeps_both
             if keep_z:
                 z.edits = Edits()
             kept = (input if keep_a else None, other if keep_b else None) if keep_a or keep_b else ()

@@ -28,10 +28,7 @@ new = object.__new__
 class Edits:
     """How often one piece of memory was changed in place, and when last."""
 
-    __slots__ = ("count", "stamp")
-
-    def __init__(self):
-        self.count, self.stamp = 0, 0
+    count = stamp = 0  # of the class until the first change: most memory is never changed
 
 
 class Origin:

@@ -144,11 +144,6 @@ def along_last(array, dim):
     return plain(array)
 
 
-def small(array, dim):
-    """Whether this is the usual small case, in which every step of `run` would be felt: a short table, row by row."""
-    return dim == 1 and array.ndim == 2 and 0 < array.size <= TASK and array.flags.carray
-
-
 def run(kernel, across, arrays, dim, logarithm):
     """kernel: for rows that are contiguous; across: for those along another axis."""
     first = arrays[0]
@@ -171,8 +166,11 @@ def run(kernel, across, arrays, dim, logarithm):
     return out if dim in (-1, out.ndim - 1) else np.ascontiguousarray(out.swapaxes(dim, -1))
 
 
+# A short table, row by row, is the usual small case, in which every step of `run` would be felt.
+
+
 def forward(input, dim, logarithm):
-    if small(input, dim):
+    if dim == 1 and input.ndim == 2 and 0 < input.size <= TASK and input.flags.carray:
         out = np.empty_like(input)
         few_rows(input, out, logarithm)
         return out
@@ -180,7 +178,7 @@ def forward(input, dim, logarithm):
 
 
 def backward(grad, output, dim, logarithm):
-    if small(grad, dim) and output.flags.carray:
+    if dim == 1 and grad.ndim == 2 and 0 < grad.size <= TASK and grad.flags.carray and output.flags.carray:
         out = np.empty_like(grad)
         few_rows_backward(grad, output, out, logarithm)
         return out
