@@ -142,10 +142,12 @@ def product(out, input, mat2) -> None:
     rows, columns = out.shape
     by_rows = rows >= 2 * LEAST
     cut = pieces(rows if by_rows else columns, rows * mat2.size)
+    # np.dot would copy a slice of a transposed matrix; np.matmul multiplies matrices with gaps without BLAS.
+    multiply = np.matmul if input.flags.f_contiguous and mat2.flags.forc else np.dot
 
     def piece(part: slice) -> None:
         if by_rows:
-            np.dot(input[part], mat2, out=out[part])
+            multiply(input[part], mat2, out=out[part])
         else:
             np.matmul(input, mat2[:, part], out=out[:, part])
 
