@@ -143,7 +143,7 @@ def ratio_bars(path: Path, title: str, rows: Sequence[Row], bars: Bars, note: st
         return
     hues = in_order(seen)
     colours = {hue: COLOURS.get(hue, HUES[i % len(HUES)]) for i, hue in enumerate(hues)}
-    most = bars_per_line(rows, bars)
+    most = max(max(Counter(panel for panel, _ in line).values()) for line in found.values())
     thickness = 0.8 / most
     positions, labels, headings, y = [], [], [], 0.0
     group = ""
