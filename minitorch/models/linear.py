@@ -13,8 +13,8 @@ from ..nn import functional as F
 from ..ops.inverse import solve
 
 
-class LinearRegression(nn.Module):
-    """y = x w + b: (N, in_features) -> (N,). "How much?" """
+class OneOutput(nn.Module):
+    """x w + b: (N, in_features) -> (N,)."""
 
     def __init__(self, in_features: int):
         super().__init__()
@@ -22,21 +22,18 @@ class LinearRegression(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(x).squeeze(1)
+
+
+class LinearRegression(OneOutput):
+    """y = x w + b: (N, in_features) -> (N,). "How much?" """
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Squared error (平方误差): L = 1 / (2 N) sum (x w + b - y)^2."""
         return (self(x) - y).square().mean() / 2
 
 
-class LogisticRegression(nn.Module):
+class LogisticRegression(OneOutput):
     """p(y = 1 | x) = sigmoid(x w + b), sigmoid(z) = 1 / (1 + e^-z): (N, in_features) -> logits (N,). "Which of two?" """
-
-    def __init__(self, in_features: int):
-        super().__init__()
-        self.linear = nn.Linear(in_features, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x).squeeze(1)
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Binary cross-entropy (二元交叉熵): L = -1/N sum (y log p + (1 - y) log(1 - p)), y: 0 or 1, (N,).
