@@ -12,6 +12,8 @@ from .devices import CPU
 from .memory_formats import check_memory_format
 from .printing import tensor_text
 from .shapes import Size, normalize_dim
+from .strided import address, element_strides
+from .strided import storage_offset as offset_in_storage
 
 # Shape and memory.
 
@@ -46,38 +48,23 @@ def element_size(input: Tensor) -> int:
     return input.array.itemsize
 
 
-def strides_of(array: np.ndarray) -> tuple[int, ...]:
-    """Strides in elements; those of arrays without elements are row-major ones, as in torch."""
-    itemsize = array.itemsize
-    return tuple([s // itemsize for s in array.strides])
-
-
 @function(torch="Tensor.stride")
 def stride(input: Tensor, dim: int | None = None):
     """Steps in memory, in elements, from one index to the next: for all dimensions, or for `dim`."""
-    strides = strides_of(input.array)
+    strides = element_strides(input.array)
     return strides if dim is None else strides[normalize_dim(dim, len(strides))]
-
-
-def storage_base(array: np.ndarray) -> np.ndarray:
-    """The array that owns the memory which `array` views."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
 
 
 @function(torch="Tensor.storage_offset")
 def storage_offset(input: Tensor) -> int:
     """Where the first element stands in the memory that the tensor views, in elements."""
-    array = input.array
-    base = storage_base(array)
-    return (array.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // array.itemsize
+    return offset_in_storage(input.array)
 
 
 @function(torch="Tensor.data_ptr")
 def data_ptr(input: Tensor) -> int:
     """The address of the first element."""
-    return input.array.__array_interface__["data"][0] if input.array.size else 0
+    return address(input.array) if input.array.size else 0
 
 
 @function(torch="Tensor.is_contiguous")

@@ -12,6 +12,7 @@ from . import dtypes
 from .core.op import function
 from .core.tensor import Tensor
 from .ops.turn import storage_of
+from .strided import address
 
 __all__ = ["STORAGES", "TypedStorage", "UntypedStorage"]
 
@@ -77,7 +78,7 @@ class TypedStorage:
 
     def data_ptr(self) -> int:
         """The address of the first element."""
-        return self.array.__array_interface__["data"][0] if self.array.size else 0
+        return address(self.array) if self.array.size else 0
 
     def tolist(self) -> list:
         """The elements as Python numbers."""

@@ -17,6 +17,7 @@ from .. import dtypes
 from ..core.tensor import Tensor, wrap, wrap_as
 from ..devices import device
 from ..shapes import Size
+from ..strided import address
 
 TENSORS: Mapping[str, type[Tensor]] = {"tensor": Tensor}
 SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "size": Size}
@@ -153,7 +154,7 @@ class _Packer:
             memory = memoryview((ctypes.c_ubyte * (high - low)).from_address(low))
             self.arrays[names[0]] = np.frombuffer(memory, np.uint8).copy()
             for leaf, array in group:
-                offset = array.__array_interface__["data"][0] - low
+                offset = address(array) - low
                 leaf["view"] = [array.dtype.name, offset, list(array.shape), list(array.strides)]
 
 
@@ -162,7 +163,7 @@ def _below(place: str, key: Any) -> str:
 
 
 def _layout(array: np.ndarray) -> tuple:
-    return array.__array_interface__["data"][0], array.dtype, array.shape, array.strides
+    return address(array), array.dtype, array.shape, array.strides
 
 
 def _span(array: np.ndarray) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from ..core.node import Leaf
 from ..core.op import function
 from ..core.state import state
 from ..core.tensor import Tensor, bump_version, node_of, set_node
-from ..strided import address, element_strides
+from ..strided import address, element_strides, storage_base
 from .factory import read_size
 from .part import as_strided, as_strided_view
 from .permute import t, transpose
@@ -92,6 +92,5 @@ def resize_as_(input: Tensor, the_template: Tensor, memory_format=None) -> Tenso
 
 def storage_of(array: np.ndarray) -> np.ndarray:
     """The whole memory that an array views, as a row of its elements: (n,)."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array.T.reshape(-1) if array.flags.f_contiguous else array.reshape(-1)
+    base = storage_base(array)
+    return base.T.reshape(-1) if base.flags.f_contiguous else base.reshape(-1)
