@@ -1,7 +1,8 @@
-"""The command line: `minitorch train`, `minitorch info`, `minitorch kernels compile | tune`."""
+"""The command line: `minitorch train`, `minitorch info`, `minitorch kernels compile | tune`, `minitorch check`."""
 
 from __future__ import annotations
 
+import importlib
 import shlex
 import signal
 import time
@@ -247,6 +248,46 @@ def tune_kernels(write: bool, rounds: int) -> None:
         text = tune.written(limits)
         Path(crossovers.__file__).write_text(text)
         console.print(f"written to {crossovers.__file__}")
+
+
+@main.command()
+@click.argument("chapter")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.pass_context
+def check(context: click.Context, chapter: str, file: Path) -> None:
+    """Try the functions in FILE that solve exercises of a CHAPTER (01, 02, ...) of the documentation.
+
+    Each is run on inputs that are made up; the smallest ones for which it goes wrong are shown. Ends with 0 when every
+    function that FILE has is right, with 1 otherwise.
+    """
+    try:
+        school: Any = importlib.import_module("parity.exercises")  # outside minitorch: it needs Hypothesis
+    except ImportError as error:
+        raise click.ClickException(
+            f"the exercises need the extra `parity` of minitorch-lab, which is not installed here ({error})"
+        ) from error
+    try:
+        exercises = school.exercises(chapter)
+    except KeyError as error:
+        raise click.UsageError(error.args[0]) from error
+    try:
+        functions = vars(school.load(file))
+    except Exception as error:  # whatever a student's file may raise
+        raise click.ClickException(f"{file} could not be run: {type(error).__name__}: {error}") from error
+    if not any(exercise.name in functions for exercise in exercises):
+        names = ", ".join(exercise.name for exercise in exercises)
+        raise click.ClickException(f"{file} has none of the functions of chapter {chapter}: {names}")
+    solved, wrong = 0, False
+    for exercise in exercises:
+        if exercise.name in functions:
+            trial = school.attempt(exercise, functions[exercise.name])
+            click.echo(str(trial))
+            solved += trial.solved
+            wrong |= not trial.solved
+        else:
+            click.echo(f"{exercise.name}: not written yet")
+    click.echo(f"{solved} of {len(exercises)} solved")
+    context.exit(int(wrong))
 
 
 if __name__ == "__main__":

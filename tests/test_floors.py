@@ -56,6 +56,7 @@ OPTIONAL = {
     "numba",
     "llvmlite",
     "matplotlib",
+    "cycler",
     "rich",
     "PIL",
     "ml_dtypes",

@@ -11,6 +11,7 @@ import dis
 import functools
 import inspect
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -193,8 +194,9 @@ def write_pages(app: Sphinx | None = None) -> None:
     shutil.rmtree(PAGES, ignore_errors=True)
     PAGES.mkdir()
     families: dict[str, list[str]] = {}
+    wanted = re.compile(app.config.operations if app else "")
     for name, public in sorted(PUBLIC.items()):
-        if inspect.isfunction(inspect.unwrap(public)):
+        if inspect.isfunction(inspect.unwrap(public)) and wanted.search(name):
             families.setdefault(family(public), []).append(name)
             (PAGES / f"{file_name(name)}.md").write_text("\n".join(page(name, public, figures)))
     (PAGES / "index.md").write_text("\n".join(index(families)))
@@ -231,6 +233,8 @@ def keep_figures(report: Path) -> None:
 
 
 def setup(app: Sphinx) -> dict:
+    # `-D operations=relu` makes only the pages of names that match: for a quick look at the rest of the documentation.
+    app.add_config_value("operations", "", "env", str)
     app.connect("builder-inited", write_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
