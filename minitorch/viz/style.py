@@ -9,7 +9,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
 WIDTH = 7.2  # inches: the text column
 
-STYLE = {
+STYLE: Any = {
     "figure.dpi": 160,
     "figure.constrained_layout.use": True,
     "font.size": 9,
