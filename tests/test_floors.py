@@ -49,7 +49,7 @@ FLOORS = [
         "interop",
         "onnx",
     },
-    {"__init__", "__main__", "cli", "info", "stubs", "viz", "models", "train"},
+    {"__init__", "__main__", "cli", "info", "stubs", "viz", "models", "train", "demo"},
 ]
 FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
 OPTIONAL = {
@@ -67,6 +67,8 @@ OPTIONAL = {
     "threadpoolctl",
     "click",
     "tqdm",
+    "igraph",
+    "latex2mathml",
 }
 
 
@@ -167,7 +169,7 @@ def test_minitorch_never_imports_torch_or_hypothesis():
 
 
 def test_import_pulls_in_neither_numba_nor_matplotlib():
-    code = "import sys, minitorch; print(sorted({'numba', 'matplotlib', 'torch', 'rich', 'PIL'} & set(sys.modules)))"
+    code = "import sys, minitorch; print(sorted({'numba', 'matplotlib', 'torch', 'rich', 'PIL', 'igraph'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

@@ -11,9 +11,9 @@ torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent.parent / "docs" / "_ext"))
 import awkward  # noqa: E402
 import operation_pages  # noqa: E402
-import rules  # noqa: E402
 
 from minitorch.core.op import PUBLIC, REGISTRY  # noqa: E402
+from minitorch.viz import rules  # noqa: E402
 from tests.against_torch import lookup  # noqa: E402
 
 RULES = [(op.name, argument, rule) for op in REGISTRY.values() for argument, rule in op.rules.items()]

@@ -21,11 +21,11 @@ from types import CodeType
 from typing import TYPE_CHECKING
 
 import awkward
-import rules
 
 import minitorch
 from minitorch.core.op import PUBLIC, REGISTRY, Op
 from minitorch.kernels.registry import KERNELS
+from minitorch.viz import rules
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -138,9 +138,9 @@ def primitive(op: Op, alone: bool) -> Iterator[str]:
             + "\n"
         )
     for argument, rule in op.rules.items():
-        formula = rules.formula(rule)
-        if formula:
-            yield f"$$\\frac{{\\partial L}}{{\\partial\\, {rules.symbol(argument)}}} = {formula}$$\n"
+        equation = rules.equation(argument, rule)
+        if equation:
+            yield f"$${equation}$$\n"
         yield f"```python\n# the rule for {argument}\n{rules.source(rule)}\n```\n"
     yield f"\n### Reference\n\n```python\n{source_of(op.reference)}\n```\n"
 

@@ -1,6 +1,8 @@
-"""Pictures, drawn with matplotlib, which is imported when the first one is asked for."""
+"""Pictures: of the tape, as a page; of training runs, drawn with matplotlib. What draws them is imported when first needed."""
 
+from .recording import recording
 from .style import subplots
+from .tape_page import Tape, tape
 from .training import draw_training
 
-__all__ = ["draw_training", "subplots"]
+__all__ = ["Tape", "draw_training", "recording", "subplots", "tape"]

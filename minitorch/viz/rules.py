@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 GREEK = {"alpha", "beta", "delta", "eps", "lambd", "gamma"}
 SYMBOLS = {"eps": r"\epsilon", "lambd": r"\lambda", "g": r"\bar z", "z": "z"}
@@ -35,7 +36,7 @@ def expression(rule: Callable) -> ast.expr | None:
     """The syntax tree of a lambda's body, or of the one expression that a function returns; None for a longer one."""
     code = rule.__code__
     if code.co_name != "<lambda>":
-        tree = ast.parse(textwrap.dedent(inspect.getsource(rule))).body[0]
+        tree: Any = ast.parse(textwrap.dedent(inspect.getsource(rule))).body[0]
         body = [s for s in tree.body if not isinstance(s, ast.Expr)]  # less the docstring
         return body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None
     names = list(code.co_varnames[: code.co_argcount])
@@ -76,6 +77,12 @@ def formula(rule: Callable) -> str | None:
         return latex(found)
     except Unprintable:
         return None
+
+
+def equation(argument: str, rule: Callable) -> str | None:
+    """The rule for the input `argument` as an equation in LaTeX, where it has a formula."""
+    found = formula(rule)
+    return None if found is None else rf"\frac{{\partial L}}{{\partial\, {symbol(argument)}}} = {found}"
 
 
 class Unprintable(Exception):
@@ -153,3 +160,14 @@ def number(value) -> str:
 
 def parenthesised(text: str, wanted: bool) -> str:
     return rf"\left({text}\right)" if wanted else text
+
+
+@functools.cache
+def mathml(argument: str, rule: Callable) -> str | None:
+    """`equation` as MathML, which browsers draw by themselves; None where there is no formula, or no latex2mathml."""
+    try:
+        from latex2mathml.converter import convert
+    except ImportError:
+        return None
+    found = equation(argument, rule)
+    return None if found is None else convert(found, display="block")
