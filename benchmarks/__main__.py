@@ -209,6 +209,21 @@ def everything(against, threads, quick, json, html, out):
 
 
 @main.command()
+@click.option("--only", help="These systems, by name, with commas between.", metavar="NAMES")
+@click.option("--threads", default="1", show_default=True, callback=counts, help="Threads of minitorch and torch.")
+@file("--json", "json", "Write the rows there; those of systems that are not run stay.")
+def systems(only, threads, json):
+    """Train the systems of minitorch.models, and hold each to its bar.
+
+    Status 1 if one misses it. Each is trained in a process of its own.
+    """
+    from .systems.report import measure_all
+
+    if not measure_all(only.split(",") if only else None, one_count(threads), json, terminal()):
+        sys.exit(1)
+
+
+@main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @file("--html", "html", "Write everything as one self-contained page.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Draw the pictures there.")

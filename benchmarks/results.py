@@ -132,14 +132,14 @@ def cores_used(report: Report) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-def _plain(value: Any) -> Any:
+def for_json(value: Any) -> Any:
     """Ready for JSON: four significant digits are more than a measurement has; JSON knows no infinity."""
     if isinstance(value, float):
         return float(f"{value:.5g}") if math.isfinite(value) else str(value)
     if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): for_json(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [for_json(part) for part in value]
     return value
 
 
@@ -149,7 +149,7 @@ def to_json(reports: Sequence[Report]) -> str:
         plain = dataclasses.asdict(report)
         rows = [{key: value for key, value in row.items() if value not in ({}, 0)} for row in plain.pop("rows")]
         means = [dataclasses.asdict(mean) for mean in summary(report)]
-        found.append(_plain(plain | {"cores used": cores_used(report), "summary": means, "rows": rows}))
+        found.append(for_json(plain | {"cores used": cores_used(report), "summary": means, "rows": rows}))
     # One row to a line: a difference between two reports is then readable.
     lines = []
     for plain in found:

@@ -45,14 +45,16 @@ def plain_errors() -> Iterator[None]:
     type=click.Choice(list(MODELS)),
     default=TrainConfig.model,
     show_default=True,
-    help="lenet: two convolutions, three linear layers; mlp: 256 and 128 hidden units; linear: softmax regression.",
+    help="lenet: two convolutions, three linear layers; cifar-quick: three 5x5 convolutions; resnet-8, -20: 16 to 64 "
+    "channels, -18: 64 to 512; vgg-11, -16: 16 to 128 channels; mlp: 256 and 128 hidden units; linear: softmax "
+    "regression.",
 )
 @click.option(
     "--dataset",
     type=click.Choice(list(DATASETS)),
     default=TrainConfig.dataset,
     show_default=True,
-    help="digits ships with minitorch; the others are downloaded once.",
+    help="digits ships with minitorch, shapes is generated; the others are downloaded once.",
 )
 @click.option(
     "--data-dir",

@@ -7,14 +7,40 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .. import nn, optim
-from ..models import MLP, LeNet
-from ..vision.datasets import CIFAR10, MNIST, Digits, FashionMNIST
+from ..models import MLP, VGG, CIFARQuick, LeNet
+from ..models.resnet import cifar_resnet, resnet
+from ..vision.datasets import CIFAR10, MNIST, Digits, FashionMNIST, SingleShapes
 
-DATASETS: dict[str, type] = {"digits": Digits, "mnist": MNIST, "fashion-mnist": FashionMNIST, "cifar10": CIFAR10}
+DATASETS: dict[str, type] = {
+    "digits": Digits,
+    "shapes": SingleShapes,
+    "mnist": MNIST,
+    "fashion-mnist": FashionMNIST,
+    "cifar10": CIFAR10,
+}
+AT_HAND = (Digits, SingleShapes)  # shipped, or generated: there is nothing to download
+
+
+def small_vgg(depth: int, channels: int, classes: int) -> VGG:
+    """VGG for 32x32 pixels: batch norm, a quarter of the channels, and one pixel left for the linear layers."""
+    widths = (16, 32, 64, 128, 128)
+    return VGG(depth, classes, batch_norm=True, in_channels=channels, widths=widths, hidden=128, pooled=1)
+
+
+def at_least_32(side: int, model: nn.Module) -> nn.Module:
+    """Five stages halve the image five times: smaller ones get a border of zeros first."""
+    return model if side >= 32 else nn.Sequential(nn.ZeroPad2d((33 - side) // 2), model)
+
 
 # name -> model for images (channels, side, side) and a number of classes
 MODELS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "lenet": LeNet,
+    "cifar-quick": CIFARQuick,
+    "resnet-8": lambda channels, side, classes: cifar_resnet(8, classes, in_channels=channels),
+    "resnet-20": lambda channels, side, classes: cifar_resnet(20, classes, in_channels=channels),
+    "resnet-18": lambda channels, side, classes: resnet(18, classes, in_channels=channels, small_images=True),
+    "vgg-11": lambda channels, side, classes: at_least_32(side, small_vgg(11, channels, classes)),
+    "vgg-16": lambda channels, side, classes: at_least_32(side, small_vgg(16, channels, classes)),
     "mlp": lambda channels, side, classes: MLP(channels * side * side, (256, 128), classes),
     "linear": lambda channels, side, classes: MLP(channels * side * side, (), classes),
 }

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..core.tensor import Tensor, wrap
-from ..vision.datasets import Digits
 from ..vision.datasets.download import dataset_home
-from .config import DATASETS
+from .config import AT_HAND, DATASETS
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ def load_images(name: str, data_dir: str | Path | None = None) -> ImageData:
     Raises `DatasetError`.
     """
     dataset = DATASETS[name]
-    if dataset is Digits:
-        splits = [Digits(train=train) for train in (True, False)]
+    if dataset in AT_HAND:
+        splits = [dataset(train=train) for train in (True, False)]
     else:
         root, download = (dataset_home(), True) if data_dir is None else (data_dir, False)
         splits = [dataset(root, train=train, download=download) for train in (True, False)]

@@ -12,7 +12,7 @@ from .download import (
 from .fake import FakeData
 from .folder import DatasetFolder, ImageFolder
 from .mnist import MNIST, FashionMNIST
-from .shapes import Scene, Shape, Shapes, draw_scene, single_shapes
+from .shapes import Scene, Shape, Shapes, SingleShapes, draw_scene, single_shapes
 from .vision import StandardTransform, VisionDataset
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Scene",
     "Shape",
     "Shapes",
+    "SingleShapes",
     "StandardTransform",
     "TruncatedFileError",
     "VisionDataset",

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ...core.tensor import Tensor, wrap
 from ...utils.data.dataset import Dataset
+from .vision import VisionDataset
 
 # kind -> which points belong to it. x, y: twice the distance from the centre, a, b: twice the half width and height,
 # all whole numbers. Tips are rounded up to a pixel, so that every shape reaches all four sides of its box.
@@ -251,11 +253,34 @@ class Shapes(Dataset):
         return wrap(np.ascontiguousarray(scene.image().transpose(2, 0, 1))), target
 
 
-def single_shapes(count: int, seed: int = 0, side: int = 32) -> tuple[Tensor, Tensor]:
-    """Images of one shape each, for classification: uint8 (count, 3, side, side), int64 (count,) into `KINDS`."""
-    scenes = [draw_scene(seed, index, side, most=1) for index in range(count)]
+def single_shapes(count: int, seed: int = 0, side: int = 32, kinds: tuple[str, ...] = KINDS) -> tuple[Tensor, Tensor]:
+    """Images of one shape each, for classification: uint8 (count, 3, side, side), int64 (count,) into `kinds`."""
+    scenes = [draw_scene(seed, index, side, most=1, kinds=kinds) for index in range(count)]
     images = np.zeros((count, 3, side, side), np.uint8)
     for image, scene in zip(images, scenes, strict=True):
         image[...] = scene.image().transpose(2, 0, 1)
-    labels = np.array([scene.labels[0] for scene in scenes], np.int64)
+    labels = np.array([kinds.index(scene.shapes[0].kind) for scene in scenes], np.int64)
     return wrap(images), wrap(labels)
+
+
+class SingleShapes(VisionDataset):
+    """32x32 colour images of one shape each, with CIFAR-10's attributes: `single_shapes` as a data set.
+
+    train: 4,000 training images (seed 0), else 1,000 test images (seed 1). `data`: uint8 array (N, 32, 32, 3);
+    `targets`: list of N ints; an item is (PIL image, int), each through its transform.
+    """
+
+    classes = list(KINDS)
+
+    def __init__(self, train: bool = True, transform: Callable | None = None, target_transform: Callable | None = None):
+        super().__init__(transform=transform, target_transform=target_transform)
+        self.train = train
+        images, labels = single_shapes(4000, 0) if train else single_shapes(1000, 1)
+        self.data = np.ascontiguousarray(images.numpy().transpose(0, 2, 3, 1))
+        self.targets = labels.tolist()
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self._item(self.data[index], self.targets[index])
