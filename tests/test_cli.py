@@ -21,11 +21,11 @@ from minitorch.core.tensor import wrap
 from minitorch.io import load_checkpoint, save_checkpoint
 from minitorch.kernels import registry, threads
 from minitorch.models import MLP, LeNet
-from minitorch.train import ImageData, TrainConfig, Training, TrainingDiverged, load_images
+from minitorch.train import MODELS, ImageData, TrainConfig, Training, TrainingDiverged, load_images
 from minitorch.train.console import confusion_matrix
 from minitorch.train.images import pixel_statistics
 from minitorch.train.training import random_shift
-from minitorch.vision.datasets import CIFAR10, MNIST
+from minitorch.vision.datasets import CIFAR10, MNIST, shapes, single_shapes
 from minitorch.viz import draw_training
 
 posix = pytest.mark.skipif(os.name != "posix", reason="sends signals")
@@ -476,3 +476,20 @@ def test_digits_come_as_tensors():
     data = load_images("digits")
     assert tuple(data.train_images.shape) == (1437, 1, 28, 28) and data.channels == 1 and data.side == 28
     assert str(data.train_labels.dtype) == "torch.int64" and len(data.classes) == 10
+
+
+@pytest.mark.parametrize("model", ["cifar-quick", "resnet-8", "vgg-11"])
+@pytest.mark.parametrize("channels, side", [(1, 28), (3, 32)])
+def test_every_image_model_takes_every_size(model, channels, side):
+    network = MODELS[model](channels, side, 5).eval()
+    assert network(minitorch.zeros(2, channels, side, side)).shape == (2, 5)
+
+
+def test_generated_shapes_are_a_data_set_to_train_on(monkeypatch):
+    monkeypatch.setattr(shapes, "single_shapes", lambda count, seed: single_shapes(count // 100, seed))
+    data = load_images("shapes")
+    assert data.train_images.shape == (40, 3, 32, 32) and data.test_labels.shape == (10,) and len(data.classes) == 6
+    images, labels = single_shapes(40, 0)
+    assert (data.train_images == images).all() and (data.train_labels == labels).all()
+    picture, label = shapes.SingleShapes(train=False)[3]
+    assert picture.size == (32, 32) and label == int(data.test_labels[3])

@@ -16,6 +16,8 @@ class CIFARQuick(nn.Module):
                        flatten, linear 64         (N, 64)
                        linear                     (N, num_classes)   the logits
 
+    Initial weights are normal with variance 2 / fan_in (He et al., "Delving deep into rectifiers", ICCV 2015): ReLU halves
+    the mean square of what passes, and the 2 makes up for it, so that all layers start with signals of one size.
     `activation=False` leaves the network as the figure has it, without any: then only the maxima keep it from being one
     linear map.
     """
@@ -31,6 +33,10 @@ class CIFARQuick(nn.Module):
         if activation:
             layers.append(nn.ReLU())
         self.layers = nn.Sequential(*layers, nn.Linear(64, num_classes))
+        for layer in self.layers:
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
