@@ -148,7 +148,7 @@ class Walk:
         if hooks.retain is not None:
             tensor = hooks.retain()
             if tensor is not None:
-                tensor._grad = copied(result, order="K") if tensor._grad is None else tensor._grad + result
+                tensor._grad = copied(result, order="C") if tensor._grad is None else tensor._grad + result
         return result
 
     def accumulate(self, leaf: Leaf, g: Tensor) -> None:

@@ -59,6 +59,20 @@ def is_row_by_row(array: np.ndarray) -> bool:
     return not any(array.strides) or (array.flags.c_contiguous and steps == sorted(steps, reverse=True))
 
 
+def is_plain(array: np.ndarray) -> bool:
+    """Whether the strides are those of a new row-major array, also along dimensions of size 1, where any would do."""
+    if not array.flags.c_contiguous:
+        return False
+    if 1 not in array.shape:
+        return True
+    step = array.itemsize
+    for n, stride in zip(reversed(array.shape), reversed(array.strides), strict=True):
+        if stride != step:
+            return False
+        step *= n
+    return True
+
+
 def arranged(out: np.ndarray, inputs: Sequence[np.ndarray | None]) -> np.ndarray:
     """`out`, the result of an elementwise operation on `inputs`, in torch's memory order: copied if NumPy's differs."""
     for a in inputs:
@@ -82,9 +96,11 @@ def ordered_by(out: np.ndarray, layouts: Sequence[tuple[tuple[int, ...], tuple[i
 
 def copied_in_order(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """A copy as `dtype` that keeps the strides of a dense array, and the order of the dimensions of any other."""
-    if array.flags.c_contiguous:
+    if is_plain(array):
         return array.astype(dtype)
     strides = array.strides
+    if array.flags.c_contiguous:
+        return strided(array.astype(dtype), array.shape, [s // array.itemsize * dtype.itemsize for s in strides])
     if 0 not in strides and len(set(strides)) == len(strides):
         return array.astype(dtype)  # no two dimensions of equal stride: NumPy's order is torch's
     order, places = memory_order(array.shape, (array.shape, strides))

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 
 from . import call
 from .lifted import Lifted
-from .node import MultiNode, Output
+from .node import Leaf, MultiNode, Output
 from .promote import COMPARE, DIFFERENCE, FLOAT, FLOATING_ONLY, KEEP, NUMBERS, PROMOTE, SAME, SUM
 from .tensor import Tensor, node_of, wrap
 
@@ -211,10 +211,16 @@ def _checked(node, k: int):
         edits = (kept if kept.origin is None else kept.origin.root).edits
         if edits is not None and edits.stamp > node.birth:
             _modified(node, kept.array, edits, f"input '{node.op.input_name(k)}'")
-        if call.state.grad and node_of(kept) is not node.edges[k]:
-            # The tensor has got another history since (detach_, requires_grad_): use the one it had.
+        edge = node.edges[k]
+        if kept.node is None and kept.origin is None and edge is not None and type(edge) is not Leaf:
+            raise RuntimeError(
+                f"{node.op.name}: Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This "
+                "is not supported, please use out-of-place `.detach()` instead"
+            )
+        if call.state.grad and node_of(kept) is not edge:
+            # The leaf has stopped requiring grad since (requires_grad_): use the history it had.
             alias = wrap(kept.array)
-            alias.node = node.edges[k]
+            alias.node = edge
             return alias
     return kept
 

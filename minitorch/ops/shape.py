@@ -22,7 +22,7 @@ from ..shapes import (
     size_arguments,
     view_strides,
 )
-from ..strided import element_strides, strided
+from ..strided import element_strides, is_plain, strided
 from .convert import contiguous
 from .reduce import sum_to_size
 
@@ -32,7 +32,7 @@ from .reduce import sum_to_size
 @op(VIEW, dtype=KEEP, vjp=dict(input=lambda g, size: g.reshape(size)), backward_name="ViewBackward0")
 def view_as_shape(input, *, shape):
     """The same memory in another shape."""
-    if input.flags.c_contiguous:
+    if is_plain(input):
         return input.reshape(shape)
     strides = view_strides(input.shape, element_strides(input), shape)
     if strides is None:
@@ -73,7 +73,7 @@ def _needs_copy(array: np.ndarray, shape) -> bool:
 def view(input: Tensor, *shape, size: Sequence[int] | None = None, dtype: dtypes.dtype | None = None) -> Tensor:
     """The same memory in another shape (one size may be -1) or dtype. RuntimeError where that needs a copy."""
     array = input.array
-    if size is None and dtype is None and array.flags.c_contiguous and state.trace is None:
+    if size is None and dtype is None and is_plain(array) and state.trace is None:
         try:
             out = array.reshape(*shape)
         except (TypeError, ValueError):
@@ -116,7 +116,7 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 def reshape(input: Tensor, *sizes, shape: Sequence[int] | None = None) -> Tensor:
     """The elements in another shape (one size may be -1): a view where possible, a copy otherwise."""
     array = input.array
-    if shape is None and array.flags.c_contiguous and state.trace is None:
+    if shape is None and is_plain(array) and state.trace is None:
         try:
             out = array.reshape(*sizes)
         except (TypeError, ValueError):
@@ -207,7 +207,7 @@ def insert_dim(input, *, dim):
     """With a dimension of size 1 put in front of dimension `dim`."""
     shape, strides = input.shape, input.strides
     extended = shape[:dim] + (1,) + shape[dim:]
-    if input.flags.c_contiguous:
+    if input.flags.c_contiguous and 1 not in shape:
         return input.reshape(extended)
     step = input.itemsize if dim == len(shape) else shape[dim] * strides[dim]
     return strided(input, extended, strides[:dim] + (step,) + strides[dim:])

@@ -14,8 +14,8 @@ from ..core.inplace import check_rewritable
 from ..core.node import Leaf
 from ..core.op import function
 from ..core.state import state
-from ..core.tensor import Tensor, bump_version, node_of, set_node
-from ..strided import address, element_strides, storage_base
+from ..core.tensor import Tensor, bump_version, node_of
+from ..strided import address, element_strides, storage_base, storage_offset
 from .factory import read_size
 from .part import as_strided, as_strided_view
 from .permute import t, transpose
@@ -24,7 +24,8 @@ from .shape import squeeze, unsqueeze
 
 def _reread(now: np.ndarray, then: np.ndarray) -> tuple:
     """The (op, params) that reads `now` as `then`, another view of the same memory."""
-    offset = (address(then) - address(now)) // now.itemsize
+    # By their places in their memories, which are two when the tensor has been given another through `.data`.
+    offset = storage_offset(then) - storage_offset(now)
     layout, source = (then.shape, element_strides(then), offset), (now.shape, element_strides(now), 0)
     return as_strided_view, {"layout": layout, "source": source}
 
@@ -46,7 +47,7 @@ def _in_place_view(name: str, view) -> None:
         else:
             self.__dict__["reread"] = _reread
             if state.grad and type(node) is not Leaf:
-                set_node(self, z.node)
+                self.node = z.node  # a gradient that is retained stays that of the tensor as it was, as in torch
         bump_version(self)
         return self
 
