@@ -18,7 +18,8 @@ SHAPES = ((), (1,), (2,), (3,), (4,), (2, 3), (3, 2), (2, 2), (3, 1), (1, 2), (4
 EMPTY = ((0,), (2, 0), (0, 3), (1, 0, 2))
 DTYPES = ("float64",) * 6 + ("float32",) * 2 + ("int64", "int32", "bool")
 LARGEST = 48  # elements
-UNARY = ("neg", "abs", "sin", "tanh", "relu", "sigmoid", "exp", "sign")  # not square: torch records its third derivative, 0
+# Not square: torch records its third derivative, 0.
+UNARY = ("neg", "abs", "sin", "tanh", "relu", "sigmoid", "exp", "sign")
 BINARY = ("+", "-", "*", "*", "/")
 COMPARISONS = ("<", ">=", "==", "!=")
 

@@ -11,7 +11,7 @@ from ..core.levels import per_example
 from ..core.op import KEEP, LINEAR, function, op
 from ..core.tensor import Tensor, wrap
 from ..shapes import as_int, normalize_dim, normalize_dims, size_arguments
-from ..strided import arranged
+from ..strided import arranged, empty_as_suggested
 from .convert import clone, copied
 from .part import diagonal, place_diagonal
 from .permute import transpose
@@ -60,7 +60,9 @@ def flipud(input: Tensor) -> Tensor:
 )
 def rolled(input, *, shifts, dims):
     """z[i] = input[i - shift], indices wrapping around."""
-    return np.asarray(np.roll(input, shifts, dims), order="C")
+    out = empty_as_suggested(input.shape, [input])
+    out[...] = np.roll(input, shifts, dims)
+    return out
 
 
 @function(torch="roll")
