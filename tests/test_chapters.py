@@ -51,7 +51,8 @@ def test_a_chapter_has_its_exercises_and_short_lines(name):
     assert f"{{exercises}} {name[:2]}\n" in CHAPTERS[name].read_text() and block.body == ""
     assert exercises(name[:2])
     for cell in chapter.blocks(CHAPTERS[name], "code-cell"):
-        assert max(map(len, cell.body.splitlines())) <= 100, f"line {cell.line}"
+        for line, code in enumerate(cell.body.splitlines(), cell.line):
+            assert len(code) <= 100, f"{name}.md:{line}"
 
 
 def test_a_chapter_has_a_number_of_its_own():
