@@ -30,7 +30,7 @@ from numba.extending import register_jitable
 
 from . import threads
 from .jit import njit, plain, take
-from .moves import copy_run, copy_vectors, transpose_block
+from .moves import copy_run, pack_panel
 from .registry import accelerates
 from .simd import BITS, ROWS, VECTORS, outer_tile
 
@@ -54,35 +54,8 @@ def pack(counter, matrix, starts, panels, inner, columns, k_step, column_step, l
     task = take(counter)
     while task < len(starts) * blocks:
         first = task % blocks * width
-        valid = min(width, columns - first)
         start, to = starts[task // blocks] + first * column_step, task * inner * width
-        if column_step == 1 and valid == width:
-            for k in range(inner):
-                copy_vectors(panels, to + k * width, matrix, start + k * k_step)
-        elif column_step == 1:
-            for k in range(inner):
-                copy_run(panels, to + k * width, 1, matrix, start + k * k_step, 1, valid)
-        else:
-            whole = inner // lanes * lanes if k_step == 1 else 0
-            vectors = valid // lanes * lanes
-            for k in range(0, whole, lanes):
-                for j in range(0, vectors, lanes):
-                    transpose_block(panels, to + k * width + j, width, matrix, start + j * column_step + k, column_step)
-            for j in range(valid):
-                done = whole if j < vectors else 0
-                copy_run(
-                    panels,
-                    to + done * width + j,
-                    width,
-                    matrix,
-                    start + j * column_step + done * k_step,
-                    k_step,
-                    inner - done,
-                )
-        if valid < width:
-            for k in range(inner):
-                for j in range(valid, width):
-                    panels[to + k * width + j] = 0
+        pack_panel(panels, to, matrix, start, k_step, column_step, inner, min(width, columns - first), lanes)
         task = take(counter)
 
 

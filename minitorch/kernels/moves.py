@@ -9,9 +9,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .jit import inner
 from .simd import INDEX, VECTORS, Emitter
 
-__all__ = ["copy_run", "copy_vectors", "transpose_block", "zero_run"]
+__all__ = ["copy_run", "copy_vectors", "pack_panel", "transpose_block", "zero_run"]
 
 
 @intrinsic
@@ -108,3 +109,30 @@ def transpose_block(typing, out, to, out_pitch, source, start, pitch):
 
     i64 = types.int64
     return types.void(out, i64, i64, source, i64, i64), generate
+
+
+@inner
+def pack_panel(panels, to, matrix, start, k_step, column_step, steps, valid, lanes):
+    """`valid` columns of a matrix, steps long, as a panel: panels[to + k * width + j] = matrix[start + k * k_step + j *
+    column_step], 0 for the j from `valid` on."""
+    width = VECTORS * lanes
+    if column_step == 1 and valid == width:
+        for k in range(steps):
+            copy_vectors(panels, to + k * width, matrix, start + k * k_step)
+    elif column_step == 1:
+        for k in range(steps):
+            copy_run(panels, to + k * width, 1, matrix, start + k * k_step, 1, valid)
+    else:
+        whole = steps // lanes * lanes if k_step == 1 else 0
+        vectors = valid // lanes * lanes
+        for k in range(0, whole, lanes):
+            for j in range(0, vectors, lanes):
+                transpose_block(panels, to + k * width + j, width, matrix, start + j * column_step + k, column_step)
+        for j in range(valid):
+            done = whole if j < vectors else 0
+            at = start + j * column_step + done * k_step
+            copy_run(panels, to + done * width + j, width, matrix, at, k_step, steps - done)
+    if valid < width:
+        for k in range(steps):
+            for j in range(valid, width):
+                panels[to + k * width + j] = 0
