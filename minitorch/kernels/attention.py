@@ -32,6 +32,7 @@ import math
 
 import numpy as np
 
+from ..ops.attention import head_by_head, like_queries
 from . import threads
 from .elementary import add, exp, larger
 from .jit import inner, njit, plain, take
@@ -289,27 +290,13 @@ def mask_rows(mask, shape, dtype):
     return mask.reshape(-1), np.broadcast_to(mask, shape).strides
 
 
-@functools.lru_cache(256)
-def order_of(strides):
-    """The dimensions but the last, outermost first; and the place of every dimension in that order."""
-    order = sorted(range(len(strides) - 1), key=lambda d: -strides[d])
-    return order, [*(order.index(d) for d in range(len(order))), len(order)]
-
-
-def like(array, size):
-    """A new array of `array`'s shape but for its last size, with its dimensions in memory in the same order, the last innermost."""
-    order, places = order_of(array.strides)
-    shape = array.shape
-    return np.empty([*[shape[d] for d in order], size], array.dtype).transpose(places)
-
-
 @accelerates("attention")
 def attention(query, key, value, mask=None, *, scale, causal):
     """(z, the log-sum-exp of each row of scores); z lies in memory as the queries do."""
     *batch, length, embedding = query.shape
     source, features = value.shape[-2:]
     dtype, itemsize = query.dtype, query.itemsize
-    out, logs = like(query, features), np.empty(query.shape[:-1], dtype)
+    out, logs = like_queries(query, features), np.empty(query.shape[:-1], dtype)
     (query, q), (key, k), (value, v), (_, z) = memory(query), memory(key), memory(value), memory(out)
     mask, mask_strides = mask_rows(mask, (*batch, length, source), dtype)
     heads = math.prod(batch)
@@ -323,10 +310,10 @@ def attention(query, key, value, mask=None, *, scale, causal):
 
 @accelerates("attention_backward")
 def attention_backward(grad, grad_logs, query, key, value, out, logs, mask=None, *, scale, causal):
-    """The gradients of query, key and value, each in memory as its tensor."""
+    """The gradients of query, key and value, as the reference has them."""
     *batch, length, embedding = query.shape
     source, features = value.shape[-2:]
-    results = [like(a, a.shape[-1]) for a in (query, key, value)]
+    results = [head_by_head(a) for a in (query, key, value)]
     arrays, memories = zip(*[memory(a) for a in (grad, query, key, value, out, *results)], strict=True)
     mask, mask_strides = mask_rows(mask, (*batch, length, source), query.dtype)
     heads = math.prod(batch)

@@ -6,13 +6,13 @@ there are to take the pieces:
 
          A       B           C                      A        B           C
        +---+  +------+    +------+                +---+  +---+---+   +---+---+
-       |   |  |      |    |      |  piece 0       |   |  |   |   |   | 0 | 1 |     few rows:
+       |   |  |      |    |      |  piece 0       |   |  |   |   |   | 0 | 1 |     more columns than rows:
        +---+  +------+    +------+                +---+  +---+---+   +---+---+     B and C are cut
        |   |              |      |  piece 1
        +---+              +------+
 
-2 M N K operations on M K + K N + M N numbers. Each piece reads the whole of the other matrix, so it has at least LEAST rows or
-columns to make use of it. (One thread loses nothing: tall products even gain, as the pieces of A stay in the L2 cache.)
+2 M N K operations on M K + K N + M N numbers. For each piece BLAS reads, and packs into panels, the whole of the other matrix. So
+the longer side of C is cut, and each piece has at least LEAST rows or columns to make use of that.
 
 Three kinds of products are not BLAS's own: an outer product, which it would first fill with zeros; two rows, for which it
 would copy all of B, as two products with a vector; and, in matmul.py, batches of tiny matrices.
@@ -35,8 +35,8 @@ from . import crossovers, threads
 __all__ = ["dot", "matmul", "matmul_into", "mm", "mv", "one_thread", "pieces"]
 
 PIECES = 4  # at most
-PIECE = 2_000_000  # multiply-adds at least
-LEAST, UNIT = 96, 48  # rows or columns of a piece: at least, and a multiple of what the register tiles of BLAS have
+PIECE = 8_000_000  # multiply-adds at least
+LEAST, UNIT = 192, 48  # rows or columns of a piece: at least, and a multiple of what the register tiles of BLAS have
 BOOL = np.dtype(np.bool_)
 
 
@@ -129,7 +129,7 @@ def mm(input, mat2):
         return REGISTRY["mm"].reference(input, mat2)
     if inner == 1:
         return np.multiply(input, mat2)
-    cut = pieces(rows if rows >= 2 * LEAST else mat2.shape[1], work)
+    cut = pieces(max(rows, mat2.shape[1]), work)
     if len(cut) == 1 and rows != 2 and one_thread.always():
         return input.dot(mat2)
     out = np.empty((rows, mat2.shape[1]), dtype)
@@ -140,7 +140,7 @@ def mm(input, mat2):
 def product(out, input, mat2) -> None:
     """Write the product of two matrices to `out`, a contiguous matrix."""
     rows, columns = out.shape
-    by_rows = rows >= 2 * LEAST
+    by_rows = rows >= columns
     cut = pieces(rows if by_rows else columns, rows * mat2.size)
     # np.dot would copy a slice of a transposed matrix; np.matmul multiplies matrices with gaps without BLAS.
     multiply = np.matmul if input.flags.f_contiguous and mat2.flags.forc else np.dot

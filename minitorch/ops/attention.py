@@ -18,10 +18,11 @@ import warnings
 import numpy as np
 
 from ..core.lifted import numbers
-from ..core.op import GENERAL, SAME, function, op
+from ..core.op import GENERAL, KEEP, function, op
 from ..core.tensor import Tensor, wrap
 from ..dtypes import bool as bool_
 from ..dtypes import float32
+from ..strided import empty_in_order
 from .convert import cast
 from .dropout import dropout
 from .half import widened
@@ -96,15 +97,32 @@ def _gradients(grad, grad_logs, query, key, value, out, logs, mask=None, *, scal
     )
 
 
-@op(GENERAL, dtype=SAME, composite=_gradients)
+def like_queries(query: np.ndarray, features: int) -> np.ndarray:
+    """An empty array for z, (..., L, Ev): in memory its dimensions have the order of the queries', the last one innermost."""
+    order = sorted(range(query.ndim - 1), key=lambda d: -query.strides[d])
+    return empty_in_order((*query.shape[:-1], features), (*order, query.ndim - 1), query.dtype)
+
+
+def head_by_head(array: np.ndarray) -> np.ndarray:
+    """An empty array for a gradient: (N, heads, L, E) lies in memory as (N, L, heads, E), which is how torch has it."""
+    order = (0, 2, 1, 3) if array.ndim == 4 else range(array.ndim)
+    return empty_in_order(array.shape, order, array.dtype)
+
+
+@op(GENERAL, dtype=KEEP, composite=_gradients)
 def attention_backward(grad, grad_logs, query, key, value, out, logs, mask=None, *, scale, causal):
     """query' = scale dS key, key' = scale dS^T query, value' = P^T g, dS = P (g value^T - D + g')."""
     weights, _ = weights_and_logs(query, key, mask, scale, causal)
     slopes = grad @ value.swapaxes(-2, -1)
     slopes -= (grad * out).sum(-1, keepdims=True) - grad_logs[..., None]
     slopes *= weights
-    factor = np.array(scale, query.dtype)
-    return slopes @ key * factor, slopes.swapaxes(-2, -1) @ query * factor, weights.swapaxes(-2, -1) @ grad
+    slopes *= np.array(scale, query.dtype)
+    results = head_by_head(query), head_by_head(key), head_by_head(value)
+    for result, product in zip(
+        results, (slopes @ key, slopes.swapaxes(-2, -1) @ query, weights.swapaxes(-2, -1) @ grad), strict=True
+    ):
+        result[...] = product
+    return results
 
 
 def _attention_rule(g, query, key, value, mask, z, scale, causal):
@@ -113,7 +131,7 @@ def _attention_rule(g, query, key, value, mask, z, scale, causal):
 
 @op(
     GENERAL,
-    dtype=SAME,
+    dtype=KEEP,
     vjp={("query", "key", "value"): _attention_rule},
     backward_name="ScaledDotProductFlashAttentionForCpuBackward0",
 )
@@ -123,7 +141,8 @@ def attention(query, key, value, mask=None, *, scale, causal):
     query (..., L, E), key (..., S, E), value (..., S, Ev), mask: numbers that broadcast to (..., L, S).
     """
     weights, logs = weights_and_logs(query, key, mask, scale, causal)
-    return weights @ value, logs
+    z = like_queries(query, value.shape[-1])
+    return np.matmul(weights, value, out=z), logs
 
 
 def causal_mask(queries: int, keys: int) -> Tensor:
