@@ -69,7 +69,9 @@ def _group_of(call: ModuleCall | None, known: dict, top: Group) -> Group:
         return top
     if call not in known:
         parent = _group_of(call.parent, known, top)
-        title = f"{parent.title}.{call.name}" if call.name.isdigit() and parent is not top else call.name
+        title = (
+            f"{parent.title}.{call.name}" if call.name.isdigit() and call.parent and call.parent.parent else call.name
+        )
         known[call] = Group(title, call.kind, parent)
         parent.members.append(known[call])
     return known[call]
