@@ -19,6 +19,7 @@ from .layout import layouts
 
 __all__ = ["Tape", "tape"]
 
+SCRIPTS = ("picture.js", "tape_layout.js", "tape_panel.js", "tape.js")
 HEIGHT = 720  # of the frame in a notebook, in pixels
 
 
@@ -74,15 +75,13 @@ class Tape:
 
     def html(self) -> str:
         """The whole page; it loads nothing."""
-        page = {
-            name: _packaged(name) for name in ("tape.html", "tape.css", "tape.js", "tape_layout.js", "tape_panel.js")
-        }
+        page = {name: _packaged(name) for name in ("tape.html", "tape.css", *SCRIPTS)}
         data = json.dumps(self.data, separators=(",", ":")).replace("<", "\\u003c")
         parts = {
             "{{title}}": html.escape(self.title),
             "{{style}}": page["tape.css"],
             "{{data}}": data,
-            "{{script}}": page["tape_layout.js"] + page["tape_panel.js"] + page["tape.js"],
+            "{{script}}": "".join(page[name] for name in SCRIPTS),
         }
         text = page["tape.html"]
         for mark, part in parts.items():

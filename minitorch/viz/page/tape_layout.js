@@ -55,7 +55,7 @@ function arrange(group, layouts, groups, sizeOf, isSource) {
     const height = Math.max(0, ...layer.map((name) => items[name].height));
     for (const name of layer) {
       if (name[0] === "d") items[name].height = height; // past everything in its layer
-      items[name].y = y + (height - items[name].height) / 2;
+      items[name].y = y + (height - items[name].height) * (isSource(name) ? 1 : 0.5); // a leaf close to its use
     }
     y += height + (height ? LAYER_GAP : LAYER_GAP / 2);
     const gaps = gapsOf(layer, items);

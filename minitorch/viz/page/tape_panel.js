@@ -1,12 +1,5 @@
 // What is said about one node: its numbers, its gradient, what it keeps, its rules, the lines of code.
 
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
-}
-
 function shapeText(shape) {
   return shape.length ? shape.join(" × ") : "a number";
 }
@@ -25,26 +18,6 @@ function shortNumbers(summary) {
   if (!summary.shape.length) return flat[0];
   const rows = summary.numbers.map((row) => `[${row.join(", ")}]`);
   return summary.shape.length > 1 ? `[${rows.join(", ")}]` : rows[0];
-}
-
-// Levels 0 to 254 as colours: from black to white, or blue through white to red around zero; 255 stays empty.
-function painted(picture) {
-  const { width, height, signed, levels } = picture;
-  const canvas = element("canvas", { width, height });
-  const image = canvas.getContext("2d").createImageData(width, height);
-  [...atob(levels)].forEach((character, k) => {
-    const level = character.charCodeAt(0);
-    if (level === 255) return;
-    const t = level / 127 - 1; // -1 to 1
-    const fade = 255 * (1 - Math.abs(t));
-    const rgb = !signed ? [level, level, level] : t > 0 ? [215 + 0.16 * fade, 48 + 0.81 * fade, 39 + 0.85 * fade]
-      : [49 + 0.81 * fade, 97 + 0.62 * fade, 180 + 0.29 * fade];
-    image.data.set([...rgb, 255], 4 * k);
-  });
-  canvas.getContext("2d").putImageData(image, 0, 0);
-  const scale = Math.max(1, Math.min(24, Math.floor(Math.min(330 / width, 200 / height))));
-  canvas.style.width = `${width * scale}px`;
-  return canvas;
 }
 
 function bars({ counts, low, high }) {
