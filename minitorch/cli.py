@@ -1,4 +1,4 @@
-"""The command line: `minitorch train`, `minitorch info`, `minitorch kernels compile | tune`, `minitorch check`."""
+"""The command line: `minitorch train`, `minitorch demo`, `minitorch info`, `minitorch kernels compile | tune`, `minitorch check`."""
 
 from __future__ import annotations
 
@@ -183,6 +183,41 @@ def stop_on_signal() -> Iterator[Any]:
     finally:
         for number in signals:
             signal.signal(number, before[number])
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on.  [default: a free one]")
+@click.option("--browser/--no-browser", default=True, help="Open the page in the browser, or only print its address.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, exists=True),
+    help="A run of `minitorch train --model lenet --dataset digits`, its folder or its checkpoint, instead of training one.",
+)
+def demo(port: int, browser: bool, checkpoint: Path | None) -> None:
+    """Show models at work on a local page: draw a digit, see attention, move the thresholds of a detector.
+
+    They are trained when the page starts, which takes seconds to a minute. Ctrl-C ends it.
+    """
+    import webbrowser
+
+    from .demo import Demo
+    from .demo.attention import Attention
+    from .demo.boxes import Boxes
+    from .demo.digits import Digits
+
+    if checkpoint is not None and checkpoint.is_dir():
+        checkpoint = checkpoint / CHECKPOINT
+    with plain_errors():
+        page = Demo([Digits(checkpoint), Attention(), Boxes()], port)
+    with stop_on_signal() as stopped:
+        page.start()
+        click.echo(f"{page.url}  (Ctrl-C ends it)")
+        if browser:
+            webbrowser.open(page.url)
+        while stopped() is None:
+            time.sleep(0.1)
+        page.close()
+    click.echo("stopped")
 
 
 @main.command()
