@@ -8,6 +8,7 @@ import pytest
 
 import minitorch
 from minitorch.vision import datasets, transforms, utils
+from minitorch.vision.transforms import warps
 
 torch = pytest.importorskip("torch")
 Image = pytest.importorskip("PIL.Image")
@@ -18,6 +19,7 @@ COLOUR = Image.fromarray(numbers.randint(0, 256, (37, 53, 3)).astype(np.uint8))
 GREY = Image.fromarray(numbers.randint(0, 256, (37, 53)).astype(np.uint8))
 RAMP = Image.fromarray((np.add.outer(np.arange(37) * 3, np.arange(53) * 2)[..., None] * [1, 0.7, 0.4]).astype(np.uint8))
 PICTURES = [COLOUR, GREY, RAMP]
+CORNERS, TILTED = [[0, 0], [52, 0], [52, 36], [0, 36]], [[5, 3], [47, 8], [50, 33], [2, 30]]
 
 
 def array(image):
@@ -78,6 +80,7 @@ GEOMETRY = {
     "symmetric": lambda image: F.pad(image, 3, padding_mode="symmetric"),
     "nearest": lambda image: F.resize(image, (37, 106), transforms.InterpolationMode.NEAREST),
     "turn": lambda image: F.rotate(image, 90, expand=True),
+    "move": lambda image: F.affine(image, 0, [7, -5], 1.0, [0, 0], fill=0),
     "invert": lambda image: F.invert(image),
     "corner": lambda image: F.ten_crop(image, 9)[7],
 }
@@ -141,6 +144,67 @@ def test_blur_is_the_gaussian_sum():
     assert F.gaussian_blur(GREY, 3).mode == "L"
 
 
+# Turned, sheared, tilted
+
+
+def test_affine_moves_points_by_the_product_of_its_matrices():
+    """What `warps` writes as an inverse is the inverse of move, to the centre, shear, scale, turn, back."""
+    turn, x, y = np.radians([25.0, 10.0, -30.0])
+    move, centre = np.eye(3), np.eye(3)
+    move[:2, 2], centre[:2, 2] = (4, -6), (20, 11)
+    rotation = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    shears = np.array([[1, 0, 0], [-np.tan(y), 1, 0], [0, 0, 1]]) @ np.array([[1, -np.tan(x), 0], [0, 1, 0], [0, 0, 1]])
+    forward = move @ centre @ rotation @ np.diag([1.5, 1.5, 1]) @ shears @ np.linalg.inv(centre)
+    inverse = warps.inverse_affine((20, 11), 25, (4, -6), 1.5, (10, -30))
+    np.testing.assert_allclose(inverse, np.linalg.inv(forward)[:2], atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_perspective_takes_each_point_where_it_belongs(seed):
+    minitorch.manual_seed(seed)
+    start, end = transforms.RandomPerspective.get_params(53, 37, 0.8)
+    a, b, c, d, e, f, g, h = warps.perspective_coefficients(start, end)
+    for (x, y), (u, v) in zip(end, start, strict=True):
+        depth = g * x + h * y + 1
+        np.testing.assert_allclose([(a * x + b * y + c) / depth, (d * x + e * y + f) / depth], [u, v], atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    "warp",
+    [
+        lambda image, mode: F.affine(image, 20, [3, 4], 1.3, [10, -15], mode, 7, center=[8, 30]),
+        lambda image, mode: F.affine(image, -70.5, [0, 0], 0.6, 25, mode, 7),
+        lambda image, mode: F.perspective(image, CORNERS, TILTED, mode, 7),
+        lambda image, mode: F.rotate(image, 33, mode, True, fill=7),
+    ],
+)
+@pytest.mark.parametrize("mode", ["NEAREST", "BILINEAR"])
+def test_warps_of_tensors_are_pillows(warp, mode):
+    """But for the border, where Pillow does not mix with the outside, and pixels that lie between two."""
+    mode = transforms.InterpolationMode[mode]
+    got, expected = array(warp(F.pil_to_tensor(RAMP), mode)), array(warp(RAMP, mode))
+    assert got.shape == expected.shape
+    assert (np.abs(got - expected) > 3).mean() < (0.01 if mode.value == "nearest" else 0.08)
+
+
+@pytest.mark.parametrize("mode", ["NEAREST", "BILINEAR"])
+@pytest.mark.parametrize("fill", [None, 9, [9.0, 8.0, 7.0]])
+def test_warps_read_between_pixels_and_fill_what_lies_outside(mode, fill):
+    """A shift by whole pixels is a crop that leaves the image; a quarter turn about the middle of a square is rot90."""
+    mode = transforms.InterpolationMode[mode]
+    tensor = F.pil_to_tensor(COLOUR)
+    levels = np.broadcast_to(np.asarray(0 if fill is None else fill, float), 3)
+    expected = np.broadcast_to(levels[:, None, None], (3, 37, 53)).copy()
+    expected[:, 6:, :-4] = array(COLOUR)[:, :-6, 4:]
+    moved = F.affine(tensor, 0, [-4, 6], 1.0, 0, mode, fill)
+    np.testing.assert_array_equal(array(moved), expected)
+    square = tensor[:, :, :37]
+    turned = F.affine(square, 90.0, [0, 0], 1.0, [0.0], mode, fill)
+    np.testing.assert_array_equal(array(turned), np.rot90(array(square), -1, (1, 2)))
+    same = F.perspective(tensor, CORNERS, CORNERS, mode, fill)
+    np.testing.assert_array_equal(array(same), array(tensor))
+
+
 # Random ones: the draws of torch, in this order, and then what they say
 
 
@@ -178,6 +242,27 @@ def test_random_draws_are_torchs(seed):
     both(transforms.RandomCrop((37, 53)), lambda: COLOUR)
     angle = lambda: torch.empty(1).uniform_(-30.0, 30.0).item()  # noqa: E731
     both(transforms.RandomRotation(30), lambda: F.rotate(COLOUR, angle(), fill=0))
+    within = lambda low, high: torch.empty(1).uniform_(low, high).item()  # noqa: E731
+
+    def affine():
+        turn = within(-20.0, 20.0)
+        shift = [round(within(-0.1 * 53, 0.1 * 53)), round(within(-0.3 * 37, 0.3 * 37))]
+        scale, shear = within(0.5, 1.5), [within(-5.0, 5.0), within(0.0, 30.0)]
+        return F.affine(COLOUR, turn, shift, scale, shear, fill=3)
+
+    both(transforms.RandomAffine(20, (0.1, 0.3), (0.5, 1.5), (-5, 5, 0, 30), fill=3), affine)
+    both(transforms.RandomAffine((10, 15), shear=4), lambda: F.affine(COLOUR, within(10, 15), [0, 0], 1, within(-4, 4)))
+
+    def tilted():
+        if not happens(0.7):
+            return COLOUR
+        pick = lambda low, high: torch.randint(low, high, (1,)).item()  # noqa: E731
+        across, down = int(0.6 * 26), int(0.6 * 18)
+        left, right, top, bottom = (0, across + 1), (52 - across, 53), (0, down + 1), (36 - down, 37)
+        corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        return F.perspective(COLOUR, CORNERS, [[pick(*x), pick(*y)] for x, y in corners], fill=0)
+
+    both(transforms.RandomPerspective(0.6, 0.7), tilted)
     sigma = lambda: torch.empty(1).uniform_(0.1, 2.0).item()  # noqa: E731
     both(transforms.GaussianBlur(3), lambda: F.gaussian_blur(COLOUR, 3, sigma()))
     both(
@@ -244,6 +329,13 @@ def test_a_whole_chain_and_its_text():
         "Compose(\n    Resize(size=32, interpolation=bilinear, max_size=None, antialias=True)\n"
         "    CenterCrop(size=(28, 28))\n    ToTensor()\n    Normalize(mean=(0.5,), std=(0.5,))\n)"
     )
+    assert repr(transforms.RandomAffine(10)) == "RandomAffine(degrees=[-10.0, 10.0])"
+    whole = transforms.RandomAffine((1, 2), (0.1, 0), (1, 2), 3, transforms.InterpolationMode.BILINEAR, 5, (1, 2))
+    assert repr(whole) == (
+        "RandomAffine(degrees=[1.0, 2.0], translate=(0.1, 0), scale=(1, 2), shear=[-3.0, 3.0], "
+        "interpolation=bilinear, fill=5, center=(1, 2))"
+    )
+    assert repr(transforms.RandomPerspective()) == "RandomPerspective(p=0.5)"
 
 
 @pytest.mark.parametrize(
@@ -255,6 +347,21 @@ def test_a_whole_chain_and_its_text():
         lambda: transforms.ColorJitter(hue=0.6),
         lambda: transforms.RandomRotation(-1),
         lambda: transforms.RandomErasing(2),
+        lambda: transforms.RandomAffine(-1),
+        lambda: transforms.RandomAffine(1, translate=(0, 1.5)),
+        lambda: transforms.RandomAffine(1, translate=0.5),
+        lambda: transforms.RandomAffine(1, scale=(0, 1)),
+        lambda: transforms.RandomAffine(1, shear=(1, 2, 3)),
+        lambda: transforms.RandomAffine(1, fill=1j),
+        lambda: transforms.RandomPerspective(fill=object()),
+        lambda: F.affine(COLOUR, "1", [0, 0], 1, 0),
+        lambda: F.affine(COLOUR, 1, [0], 1, 0),
+        lambda: F.affine(COLOUR, 1, [0, 0], 0, 0),
+        lambda: F.affine(COLOUR, 1, [0, 0], 1, [0, 0, 0]),
+        lambda: F.affine(COLOUR, 1, [0, 0], 1, 0, fill=[1, 2]),
+        lambda: F.affine(F.to_tensor(COLOUR), 1, [0, 0], 1, 0, fill=[1, 2]),
+        lambda: F.affine(F.to_tensor(COLOUR), 1, [0, 0], 1, 0, transforms.InterpolationMode.BICUBIC),
+        lambda: F.perspective(COLOUR, CORNERS[:3], TILTED[:3]),
         lambda: transforms.GaussianBlur(4),
         lambda: transforms.Resize((1, 2, 3)),
         lambda: F.pad(COLOUR, [1, 2, 3]),

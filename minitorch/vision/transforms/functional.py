@@ -13,6 +13,7 @@ from ...dtypes import FLOATING, float32, get_default_dtype
 from ...ops.creation import as_tensor
 from . import pictures, tensors
 from .pictures import is_picture
+from .warps import perspective_coefficients
 
 
 class InterpolationMode(enum.Enum):
@@ -274,6 +275,41 @@ def rotate(
 ) -> Any:  # fmt: skip
     """Turned by `angle` degrees, counter-clockwise, about `center` (x, y)."""
     return _kind(img).rotate(img, angle, _code(interpolation), expand, center, fill)
+
+
+def affine(
+    img: Any, angle: float, translate: Sequence[int], scale: float, shear: float | Sequence[float],
+    interpolation: InterpolationMode | int = InterpolationMode.NEAREST, fill: Any = None,
+    center: Sequence[float] | None = None,
+) -> Any:  # fmt: skip
+    """Sheared, scaled and turned by `angle` degrees, clockwise, about `center` (x, y), then moved by `translate`.
+
+    shear: degrees parallel to the x-axis, or (x, y). ValueError for a scale that is not positive.
+    """
+    if not isinstance(angle, (int, float)):
+        raise TypeError("Argument angle should be int or float")
+    if not isinstance(translate, (list, tuple)):
+        raise TypeError("Argument translate should be a sequence")
+    if len(translate) != 2:
+        raise ValueError("Argument translate should be a sequence of length 2")
+    if scale <= 0.0:
+        raise ValueError("Argument scale should be positive")
+    if not isinstance(shear, (int, float, list, tuple)):
+        raise TypeError("Shear should be either a single value or a sequence of two values")
+    shears = [shear, 0.0] if isinstance(shear, (int, float)) else list(shear) * (2 if len(shear) == 1 else 1)
+    if len(shears) != 2:
+        raise ValueError(f"Shear should be a sequence containing two values. Got {shear}")
+    if center is not None and not isinstance(center, (list, tuple)):
+        raise TypeError("Argument center should be a sequence")
+    return _kind(img).affine(img, angle, translate, scale, shears, _code(interpolation), fill, center)
+
+
+def perspective(
+    img: Any, startpoints: Sequence[Sequence[int]], endpoints: Sequence[Sequence[int]],
+    interpolation: InterpolationMode | int = InterpolationMode.BILINEAR, fill: Any = None,
+) -> Any:  # fmt: skip
+    """As seen from elsewhere: the points `startpoints` (four of (x, y), the corners usually) arrive at `endpoints`."""
+    return _kind(img).perspective(img, perspective_coefficients(startpoints, endpoints), _code(interpolation), fill)
 
 
 # Colour

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .warps import inverse_affine
+
 
 def is_picture(image: Any) -> bool:
     """Whether this is a Pillow image (whose package has been imported then)."""
@@ -23,8 +25,13 @@ def _fill(picture: Any, fill: Any) -> Any:
         fill = 0
     if isinstance(fill, (int, float)) and channels(picture) > 1:
         fill = (fill,) * channels(picture)
-    if isinstance(fill, Sequence) and channels(picture) == 1:
-        fill = fill[0]
+    if isinstance(fill, Sequence):
+        if len(fill) not in (1, channels(picture)):
+            raise ValueError(
+                "The number of elements in 'fill' does not match the number of channels of the image "
+                f"({len(fill)} != {channels(picture)})"
+            )
+        fill = fill[0] if channels(picture) == 1 else tuple(fill) * (channels(picture) // len(fill))
     if picture.mode == "F":
         return fill
     return tuple(int(value) for value in fill) if isinstance(fill, Sequence) else int(fill)
@@ -61,6 +68,25 @@ def vflip(picture: Any) -> Any:
 
 def rotate(picture: Any, angle: float, interpolation: int, expand: bool, center: Any, fill: Any) -> Any:
     return picture.rotate(angle, interpolation, expand, center, fillcolor=_fill(picture, fill))
+
+
+def affine(
+    picture: Any, angle: float, translate: Any, scale: float, shear: Any, interpolation: int, fill: Any, center: Any
+) -> Any:
+    from PIL import Image
+
+    width, height = picture.size
+    middle = (width * 0.5, height * 0.5) if center is None else center
+    matrix = inverse_affine(middle, angle, translate, scale, shear).ravel().tolist()
+    method = Image.Transform.AFFINE
+    return picture.transform(picture.size, method, matrix, interpolation, fillcolor=_fill(picture, fill))
+
+
+def perspective(picture: Any, coefficients: list[float], interpolation: int, fill: Any) -> Any:
+    from PIL import Image
+
+    method = Image.Transform.PERSPECTIVE
+    return picture.transform(picture.size, method, coefficients, interpolation, fillcolor=_fill(picture, fill))
 
 
 def adjust_brightness(picture: Any, factor: float) -> Any:

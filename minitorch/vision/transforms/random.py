@@ -22,20 +22,20 @@ from .functional import InterpolationMode
 SIZE_MESSAGE = "Please provide only two dimensions (h, w) for size."
 
 
-def _uniform(low: Any, high: Any) -> Tensor:
+def uniform(low: Any, high: Any) -> Tensor:
     return empty(1).uniform_(float(low), float(high))
 
 
-def _happens(p: float) -> bool:
+def happens(p: float) -> bool:
     return bool(rand(1) < p)
 
 
-def _place(height: int, width: int, h: int, w: int) -> tuple[int, int]:
+def place(height: int, width: int, h: int, w: int) -> tuple[int, int]:
     """Where a rectangle of h x w begins, within an image of height x width."""
     return int(randint(0, height - h + 1, (1,))), int(randint(0, width - w + 1, (1,)))
 
 
-class _WithProbability(Module):
+class WithProbability(Module):
     """Does something with probability `p`, else nothing."""
 
     def __init__(self, p: float = 0.5):
@@ -43,7 +43,7 @@ class _WithProbability(Module):
         self.p = p
 
     def forward(self, img: Any) -> Any:
-        return self.change(img) if _happens(self.p) else img
+        return self.change(img) if happens(self.p) else img
 
     def change(self, img: Any) -> Any:
         raise NotImplementedError
@@ -52,28 +52,28 @@ class _WithProbability(Module):
         return f"{type(self).__name__}(p={self.p})"
 
 
-class RandomHorizontalFlip(_WithProbability):
+class RandomHorizontalFlip(WithProbability):
     """`functional.hflip` with probability `p`."""
 
     def change(self, img: Any) -> Any:
         return F.hflip(img)
 
 
-class RandomVerticalFlip(_WithProbability):
+class RandomVerticalFlip(WithProbability):
     """`functional.vflip` with probability `p`."""
 
     def change(self, img: Any) -> Any:
         return F.vflip(img)
 
 
-class RandomInvert(_WithProbability):
+class RandomInvert(WithProbability):
     """`functional.invert` with probability `p`."""
 
     def change(self, img: Any) -> Any:
         return F.invert(img)
 
 
-class RandomGrayscale(_WithProbability):
+class RandomGrayscale(WithProbability):
     """`functional.rgb_to_grayscale`, in as many channels as before, with probability `p`."""
 
     def __init__(self, p: float = 0.1):
@@ -107,7 +107,7 @@ class RandomCrop(Module):
             raise ValueError(f"Required crop size {(h, w)} is larger than input image size {(height, width)}")
         if (height, width) == (h, w):
             return 0, 0, h, w
-        return (*_place(height, width, h, w), h, w)
+        return (*place(height, width, h, w), h, w)
 
     def forward(self, img: Any) -> Any:
         if self.padding is not None:
@@ -148,11 +148,11 @@ class RandomResizedCrop(Module):
         _, height, width = F.get_dimensions(img)
         log_ratio = tensor(ratio).log()
         for _ in range(10):
-            area = height * width * _uniform(*scale).item()
-            aspect = _uniform(*log_ratio).exp().item()
+            area = height * width * uniform(*scale).item()
+            aspect = uniform(*log_ratio).exp().item()
             w, h = int(round(math.sqrt(area * aspect))), int(round(math.sqrt(area / aspect)))
             if 0 < w <= width and 0 < h <= height:
-                return (*_place(height, width, h, w), h, w)
+                return (*place(height, width, h, w), h, w)
         w, h = width, height
         if width / height < min(ratio):
             h = int(round(width / min(ratio)))
@@ -171,43 +171,6 @@ class RandomResizedCrop(Module):
             f"RandomResizedCrop(size={self.size}, scale={scale}, ratio={ratio}, interpolation={name}, "
             f"antialias={self.antialias})"
         )
-
-
-class RandomRotation(Module):
-    """Turned by an angle between -degrees and degrees, or within (low, high)."""
-
-    def __init__(
-        self,
-        degrees: float | Sequence[float],
-        interpolation: InterpolationMode | int = InterpolationMode.NEAREST,
-        expand: bool = False,
-        center: Sequence[float] | None = None,
-        fill: Any = 0,
-    ):
-        super().__init__()
-        if isinstance(degrees, (int, float)):
-            if degrees < 0:
-                raise ValueError("If degrees is a single number, it must be positive.")
-            degrees = [-degrees, degrees]
-        if len(degrees) != 2:
-            raise ValueError("degrees should be a sequence of length 2.")
-        self.degrees = [float(angle) for angle in degrees]
-        self.interpolation, self.expand, self.center, self.fill = interpolation, expand, center, fill
-
-    @staticmethod
-    def get_params(degrees: Sequence[float]) -> float:
-        """The angle."""
-        return _uniform(*degrees).item()
-
-    def forward(self, img: Any) -> Any:
-        angle = self.get_params(self.degrees)
-        return F.rotate(img, angle, self.interpolation, self.expand, self.center, self.fill)
-
-    def __repr__(self) -> str:
-        name = getattr(self.interpolation, "value", self.interpolation)
-        text = f"RandomRotation(degrees={self.degrees}, interpolation={name}, expand={self.expand}"
-        text += f", center={self.center}" if self.center is not None else ""
-        return text + (f", fill={self.fill})" if self.fill is not None else ")")
 
 
 class ColorJitter(Module):
@@ -246,7 +209,7 @@ class ColorJitter(Module):
         """(order, brightness factor, contrast factor, saturation factor, hue factor)"""
         order = randperm(4)
         limits = (brightness, contrast, saturation, hue)
-        return (order, *(None if pair is None else float(_uniform(*pair)) for pair in limits))
+        return (order, *(None if pair is None else float(uniform(*pair)) for pair in limits))
 
     def forward(self, img: Any) -> Any:
         order, *factors = self.get_params(self.brightness, self.contrast, self.saturation, self.hue)
@@ -276,7 +239,7 @@ class GaussianBlur(Module):
             raise ValueError("sigma values should be positive and of the form (min, max).")
 
     def forward(self, img: Any) -> Any:
-        sigma = _uniform(*self.sigma).item()
+        sigma = uniform(*self.sigma).item()
         return F.gaussian_blur(img, self.kernel_size, [sigma, sigma])
 
     def __repr__(self) -> str:
@@ -310,17 +273,17 @@ class RandomErasing(Module):
         channels, height, width = img.shape[-3:]
         log_ratio = tensor(ratio).log()
         for _ in range(10):
-            area = height * width * _uniform(*scale).item()
-            aspect = _uniform(*log_ratio).exp().item()
+            area = height * width * uniform(*scale).item()
+            aspect = uniform(*log_ratio).exp().item()
             h, w = int(round(math.sqrt(area * aspect))), int(round(math.sqrt(area / aspect)))
             if h >= height or w >= width:
                 continue
             v = empty(channels, h, w).normal_() if value is None else as_tensor(value)[:, None, None]
-            return (*_place(height, width, h, w), h, w, v)
+            return (*place(height, width, h, w), h, w, v)
         return 0, 0, height, width, img
 
     def forward(self, img: Tensor) -> Tensor:
-        if not _happens(self.p):
+        if not happens(self.p):
             return img
         value = None if isinstance(self.value, str) else self.value
         if value is not None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from ...nn import functional as F
 from ...ops.comparison import where
 from ...ops.creation import full_like, zeros, zeros_like
 from ...ops.join import stack
+from .warps import affine_grid, inverse_affine, look_up, perspective_grid, turned_size
 
 MODES = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 
@@ -85,43 +85,45 @@ def vflip(image: Tensor) -> Tensor:
     return image.flip(-2)
 
 
+def _warped(image: Tensor, grid: np.ndarray, interpolation: int, fill: Any) -> Tensor:
+    mode = MODES[interpolation]
+    if mode == "bicubic":
+        raise ValueError("Interpolation mode 'bicubic' is unsupported with Tensor input")
+    if isinstance(fill, Sequence) and len(fill) not in (1, image.shape[-3]):
+        raise ValueError(
+            "The number of elements in 'fill' cannot broadcast to match the number of channels of the image "
+            f"({len(fill)} != {image.shape[-3]})"
+        )
+    return _in_float(image, lambda batch: look_up(batch, grid, mode, fill))
+
+
+def _floating(image: Tensor) -> np.dtype:
+    """The type in which the places of this image's pixels are computed."""
+    return image.array.dtype if image.dtype.is_floating_point else np.dtype(np.float32)
+
+
 def rotate(image: Tensor, angle: float, interpolation: int, expand: bool, center: Any, fill: Any) -> Tensor:
-    """Every pixel looks up where it comes from: x' = R(x - c) + c, R the rotation back by `angle`."""
     height, width = image.shape[-2:]
-    offset = (0.0, 0.0) if center is None else (center[0] - width * 0.5, center[1] - height * 0.5)
-    turn = math.radians(-angle)
-    cos, sin = math.cos(turn), math.sin(turn)
-    dtype = image.array.dtype if image.dtype.is_floating_point else np.dtype(np.float32)
-    cx, cy = offset
+    matrix = inverse_affine(_from_middle(center, width, height), -angle, (0, 0), 1.0, (0, 0))
+    size = turned_size(matrix, width, height) if expand else (width, height)
+    return _warped(image, affine_grid(matrix, width, height, *size, _floating(image)), interpolation, fill)
 
-    def source(x: Any, y: Any) -> tuple[Any, Any]:
-        return cos * (x - cx) + sin * (y - cy) + cx, -sin * (x - cx) + cos * (y - cy) + cy
 
-    out_height, out_width = height, width
-    if expand:
-        x, y = np.array([(x * width / 2, y * height / 2) for x in (-1, 1) for y in (-1, 1)], np.float32).T
-        corners = np.stack(source(x, y)) + np.array([[width / 2], [height / 2]])
-        # Cut to four digits, so that a rounding error does not make a row of its own.
-        low, high = (np.trunc(edge / 1e-4) * 1e-4 for edge in (corners.min(1), corners.max(1)))
-        out_width, out_height = (int(n) for n in np.ceil(high) - np.floor(low))
-    x = np.linspace(-out_width * 0.5 + 0.5, out_width * 0.5 - 0.5, out_width, dtype=dtype)
-    y = np.linspace(-out_height * 0.5 + 0.5, out_height * 0.5 - 0.5, out_height, dtype=dtype)[:, None]
-    source_x, source_y = source(x, y)
-    grid = np.stack([source_x / (0.5 * width), source_y / (0.5 * height)], -1).astype(dtype)
+def affine(
+    image: Tensor, angle: float, translate: Any, scale: float, shear: Any, interpolation: int, fill: Any, center: Any
+) -> Tensor:
+    height, width = image.shape[-2:]
+    matrix = inverse_affine(_from_middle(center, width, height), angle, translate, scale, shear)
+    return _warped(image, affine_grid(matrix, width, height, width, height, _floating(image)), interpolation, fill)
 
-    def run(batch: Tensor) -> Tensor:
-        grids = wrap(np.ascontiguousarray(np.broadcast_to(grid, (batch.shape[0], *grid.shape))))
-        mode = MODES[interpolation]
-        out = F.grid_sample(batch, grids, mode, "zeros", False)
-        if fill is None:
-            return out
-        inside = F.grid_sample(batch[:, :1] * 0 + 1, grids, mode, "zeros", False)
-        level = wrap(np.broadcast_to(np.asarray(fill, dtype), batch.shape[1]).reshape(-1, 1, 1).copy())
-        if mode == "nearest":
-            return where(inside < 0.5, level, out)
-        return out * inside + (1 - inside) * level
 
-    return _in_float(image, run)
+def _from_middle(center: Any, width: int, height: int) -> tuple[float, float]:
+    return (0.0, 0.0) if center is None else (center[0] - width * 0.5, center[1] - height * 0.5)
+
+
+def perspective(image: Tensor, coefficients: list[float], interpolation: int, fill: Any) -> Tensor:
+    height, width = image.shape[-2:]
+    return _warped(image, perspective_grid(coefficients, width, height, _floating(image)), interpolation, fill)
 
 
 def _blend(image: Tensor, other: Tensor, factor: float) -> Tensor:
