@@ -10,6 +10,7 @@ import sys
 import tarfile
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minitorch.vision.datasets import CIFAR10, MNIST, Digits, FashionMNIST
+from minitorch.vision.datasets import CIFAR10, CIFAR100, EMNIST, KMNIST, MNIST, Digits, FashionMNIST
 from minitorch.vision.datasets import digits as digits_module
 from minitorch.vision.datasets.cifar_files import read_archive, read_binary_batch, read_pickle_batch
 from minitorch.vision.datasets.download import (
@@ -351,7 +352,7 @@ def small_mnist(monkeypatch, tmp_path):
 
 
 def test_published_files_are_complete():
-    for dataset in (MNIST, FashionMNIST):
+    for dataset in (MNIST, FashionMNIST, KMNIST):
         names = [file.name for file in dataset.resources]
         assert names == [
             f"{split}-{kind}-ubyte.gz" for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
@@ -359,7 +360,9 @@ def test_published_files_are_complete():
         assert len({file.sha256 for file in dataset.resources}) == 4
         assert all(len(bytes.fromhex(file.sha256)) == 32 for file in dataset.resources)
         assert len(dataset.classes) == 10
-    assert all(len(bytes.fromhex(md5)) == 16 for md5 in (CIFAR10.train_list | CIFAR10.test_list).values())
+    for dataset in (CIFAR10, CIFAR100):
+        assert all(len(bytes.fromhex(md5)) == 16 for md5 in (dataset.train_list | dataset.test_list).values())
+        assert len(set(dataset.classes)) == len(dataset.classes) == (10 if dataset is CIFAR10 else 100)
 
 
 @pytest.mark.parametrize("place", ["", "MNIST", "MNIST/raw"])
@@ -437,6 +440,61 @@ def test_mnist_refuses_files_that_do_not_fit(tmp_path, labels, words):
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
     with pytest.raises(MalformedFileError, match=words):
         MNIST(tmp_path)
+
+
+@pytest.fixture
+def small_emnist(monkeypatch):
+    """EMNIST whose published archive is a small one; returns the archive and the arrays in it."""
+    random, arrays = np.random.RandomState(2), {}
+    for split, classes in EMNIST.classes_split_dict.items():
+        for part, count in (("train", 70), ("test", 3)):
+            first = int(classes[0] == "N/A")
+            arrays[f"emnist-{split}-{part}-images-idx3-ubyte"] = random.randint(0, 256, (count, 28, 28)).astype(
+                np.uint8
+            )
+            labels = np.arange(count, dtype=np.uint8) % (len(classes) - first) + first
+            arrays[f"emnist-{split}-{part}-labels-idx1-ubyte"] = labels
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, values in arrays.items():
+            archive.writestr(f"gzip/{name}.gz", gzip.compress(idx_bytes(values), mtime=0))
+    monkeypatch.setattr(EMNIST, "archive", remote("gzip.zip", buffer.getvalue()))
+    return buffer.getvalue(), arrays
+
+
+@pytest.mark.parametrize(
+    ("split", "classes"),
+    [("byclass", 62), ("bymerge", 47), ("balanced", 47), ("letters", 27), ("digits", 10), ("mnist", 10)],
+)
+def test_emnist_unpacks_its_split(small_emnist, server, monkeypatch, tmp_path, split, classes):
+    archive, arrays = small_emnist
+    server.files = {"gzip.zip": archive}
+    monkeypatch.setattr(EMNIST, "mirrors", (server.url,))
+    train, test = (EMNIST(tmp_path, split, train=train, download=True) for train in (True, False))
+    assert (len(train), len(test), len(train.classes)) == (70, 3, classes)
+    np.testing.assert_array_equal(train.data.numpy(), arrays[f"emnist-{split}-train-images-idx3-ubyte"])
+    np.testing.assert_array_equal(train.targets.numpy(), arrays[f"emnist-{split}-train-labels-idx1-ubyte"])
+    assert train.targets.max() == min(classes - 1, 69) and test[2][1] == int(test.targets[2])
+    assert len(server.requests) == 1  # the archive stays; the second part came from it
+    assert sorted(path.name for path in (tmp_path / "EMNIST" / "raw").iterdir() if path.suffix == ".gz") == sorted(
+        f"{name}.gz" for name in arrays if name.startswith(f"emnist-{split}-")
+    )
+    (tmp_path / "EMNIST" / "raw" / "gzip.zip").unlink()
+    assert len(EMNIST(tmp_path, split=split)) == 70
+
+
+def test_emnist_names_its_classes_and_what_is_missing(tmp_path):
+    assert "".join(EMNIST.classes_split_dict["balanced"]) == "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
+    with pytest.raises(ValueError, match="Unknown value 'latin' for argument split. Valid values are {'byclass', "):
+        EMNIST(tmp_path, "latin")
+    with pytest.raises(DatasetError, match=r"emnist-letters-train-images-idx3-ubyte\.gz is not in .*download=True"):
+        EMNIST(tmp_path, "letters")
+
+
+def test_kmnist_reads_mnists_format(tmp_path):
+    write_mnist(tmp_path / "KMNIST" / "raw", pack=False)
+    data = KMNIST(tmp_path)
+    assert data.targets.tolist() == list(range(7)) and data.class_to_idx["tsu"] == 3
 
 
 # CIFAR-10
@@ -560,6 +618,47 @@ def test_cifar_downloads(small_cifar, server, monkeypatch, tmp_path):
     assert len(CIFAR10(tmp_path, download=True)) == 20
     assert len(CIFAR10(tmp_path, train=False, download=True)) == 4
     assert [name for name, _ in server.requests] == ["cifar-10-python.tar.gz"]
+
+
+@pytest.mark.parametrize("form", ["python archive", "binary archive"])
+def test_cifar100_reads_its_fine_labels(monkeypatch, tmp_path, form):
+    random, batches = np.random.RandomState(3), {}
+    for name in ("train", "test"):
+        fine = [99, 0, *random.randint(0, 100, 3).tolist()]
+        batches[name] = {
+            b"data": random.randint(0, 256, (5, 3072)).astype(np.uint8),
+            b"coarse_labels": [label // 5 for label in fine],
+            b"fine_labels": fine,
+        }
+    pickles = {name: python2_pickle(batch) for name, batch in batches.items()}
+    binaries = {
+        f"{name}.bin": np.column_stack([batch[b"coarse_labels"], batch[b"fine_labels"], batch[b"data"]])
+        .astype(np.uint8)
+        .tobytes()
+        for name, batch in batches.items()
+    }
+    if form == "python archive":
+        data = tar_of("cifar-100-python", pickles)
+        monkeypatch.setattr(CIFAR100, "archive", remote("cifar-100-python.tar.gz", data))
+        (tmp_path / "cifar-100-python.tar.gz").write_bytes(data)
+    else:
+        data = tar_of("cifar-100-binary", binaries)
+        monkeypatch.setattr(CIFAR100, "binary_archive", remote("cifar-100-binary.tar.gz", data))
+        (tmp_path / "cifar-100-binary.tar.gz").write_bytes(data)
+    for train in (True, False):
+        dataset, batch = CIFAR100(tmp_path, train=train), batches["train" if train else "test"]
+        assert dataset.targets == batch[b"fine_labels"]
+        np.testing.assert_array_equal(dataset.data.transpose(0, 3, 1, 2).reshape(5, -1), batch[b"data"])
+    assert dataset.class_to_idx["worm"] == 99 and dataset.classes[11] == "boy"
+
+
+@pytest.mark.parametrize("label", [100, -1])
+def test_cifar100_refuses_labels_beyond_its_classes(label):
+    batch = {b"data": np.zeros((1, 3072), np.uint8), b"fine_labels": [label]}
+    with pytest.raises(MalformedFileError, match="labels outside 0 to 99"):
+        read_pickle_batch(python2_pickle(batch), "train", b"fine_labels", 100)
+    with pytest.raises(MalformedFileError, match="classes are 0 to 99"):
+        read_binary_batch(b"\x05\x64" + bytes(3072), "train.bin", 2, 100)
 
 
 def test_cifar_names_what_is_missing(tmp_path):

@@ -1,4 +1,4 @@
-"""CIFAR-10: 32x32 colour images in ten classes, 50,000 to train and 10,000 to test."""
+"""CIFAR-10 and CIFAR-100: 32x32 colour images in ten or a hundred classes, 50,000 to train and 10,000 to test."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ class CIFAR10(VisionDataset):
     )
     folder = "cifar-10-batches-py"
     binary_folder = "cifar-10-batches-bin"
+    # Where a batch has its labels, in a pickle and in front of a binary record.
+    label_key, label_bytes = b"labels", 1
     # batch -> MD5 of its pickled form, as torchvision publishes them
     train_list: dict[str, str] = {
         "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -107,8 +109,9 @@ class CIFAR10(VisionDataset):
                 f"none of {self.archive.name}, {self.binary_archive.name}, {self.folder}, {self.binary_folder} is in "
                 f"{self.root}. Use download=True to fetch the first, or name the folder in which one of them is."
             )
-        read = read_binary_batch if binary[0] in contents else read_pickle_batch
-        return [read(contents[name], name) for name in (binary if binary[0] in contents else batches)]
+        if binary[0] in contents:
+            return [read_binary_batch(contents[name], name, self.label_bytes, len(self.classes)) for name in binary]
+        return [read_pickle_batch(contents[name], name, self.label_key, len(self.classes)) for name in batches]
 
     def download(self) -> None:
         """Fetch the archive unless the data are there in one of their forms."""
@@ -124,6 +127,39 @@ class CIFAR10(VisionDataset):
 
     def extra_repr(self) -> str:
         return f"Split: {'Train' if self.train else 'Test'}"
+
+
+class CIFAR100(CIFAR10):
+    """The subset with a hundred classes of 600 images; the twenty classes above them are not used, as in torchvision.
+
+    Arguments and files as for `CIFAR10`, with `cifar-100-python` and `cifar-100-binary` in the names.
+    """
+
+    archive = RemoteFile(
+        "cifar-100-python.tar.gz",
+        169_001_437,
+        "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    )
+    binary_archive = RemoteFile(
+        "cifar-100-binary.tar.gz",
+        168_513_733,
+        "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+    )
+    folder = "cifar-100-python"
+    binary_folder = "cifar-100-binary"
+    label_key, label_bytes = b"fine_labels", 2
+    train_list = {"train": "16019d7e3df5f24257cddd939b257f8d"}
+    test_list = {"test": "f0ef6b0ae62326f3e7ffdfab6717acfc"}
+    classes = """
+        apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
+        camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
+        dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower
+        leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid
+        otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray
+        road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+        sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
+        wardrobe whale willow_tree wolf woman worm
+    """.split()
 
 
 def _read_folder(folder: Path, names: list[str]) -> dict[str, bytes]:

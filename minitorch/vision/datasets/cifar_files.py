@@ -1,4 +1,4 @@
-"""The two published forms of CIFAR-10: Python pickles and flat binary records, each in a tar.gz.
+"""The two published forms of CIFAR-10 and CIFAR-100: Python pickles and flat binary records, each in a tar.gz.
 
 Pickles are programs: `pickle.load` would run whatever a file says. `read_pickle_batch` therefore knows only the
 instructions and the three names that the published files use, and never calls what a name means: an array is put
@@ -22,8 +22,8 @@ from .download import DatasetError, MalformedFileError, TruncatedFileError
 
 SIDE, CHANNELS = 32, 3
 PIXELS = CHANNELS * SIDE * SIDE
-# The published archives unpack to 186 MB, each member to 31 MB.
-MAX_ARCHIVE, MAX_MEMBER = 1 << 28, 1 << 26
+# The published archives unpack to 187 MB, the largest member to 155 MB.
+MAX_ARCHIVE, MAX_MEMBER = 1 << 28, 1 << 28
 
 ALLOWED_OPCODES = frozenset(
     pickle.PROTO + pickle.STOP + pickle.MARK + pickle.NONE + pickle.NEWTRUE + pickle.NEWFALSE
@@ -82,8 +82,10 @@ class _BatchUnpickler(pickle._Unpickler):  # type: ignore[name-defined]
         raise pickle.UnpicklingError("it refers to objects outside the file")
 
 
-def read_pickle_batch(data: bytes, name: str) -> tuple[np.ndarray, list[int]]:
-    """One pickled batch -> (images uint8 (N, 3, 32, 32), labels). Runs nothing that the file says.
+def read_pickle_batch(
+    data: bytes, name: str, key: bytes = b"labels", classes: int = 10
+) -> tuple[np.ndarray, list[int]]:
+    """One pickled batch -> (images uint8 (N, 3, 32, 32), its labels under `key`). Runs nothing that the file says.
 
     Raises `MalformedFileError` naming what was refused or is wrong.
     """
@@ -94,32 +96,33 @@ def read_pickle_batch(data: bytes, name: str) -> tuple[np.ndarray, list[int]]:
         reason = f"instruction {error} is not allowed" if isinstance(error, KeyError) else error or type(error).__name__
         message = f"{name}: refused as a CIFAR batch ({reason}). Delete it and download it again."
         raise MalformedFileError(message) from error
-    return _check_batch(batch, name)
+    return _check_batch(batch, name, key, classes)
 
 
-def _check_batch(batch: Any, name: str) -> tuple[np.ndarray, list[int]]:
+def _check_batch(batch: Any, name: str, key: bytes, classes: int) -> tuple[np.ndarray, list[int]]:
     if not isinstance(batch, dict):
         raise MalformedFileError(f"{name}: a CIFAR batch is a dictionary, this is a {type(batch).__name__}")
-    record, labels = batch.get(b"data"), batch.get(b"labels")
+    record, labels = batch.get(b"data"), batch.get(key)
     images = record.array if isinstance(record, _ArrayRecord) else None
     if images is None or images.ndim != 2 or images.shape[1] != PIXELS:
         raise MalformedFileError(f"{name}: the batch has no images of {PIXELS} bytes each")
     if not isinstance(labels, list) or len(labels) != len(images):
         raise MalformedFileError(f"{name}: the batch has {len(images)} images and not as many labels")
-    if any(type(label) is not int or not 0 <= label < 10 for label in labels):
-        raise MalformedFileError(f"{name}: the batch has labels outside 0 to 9")
+    if any(type(label) is not int or not 0 <= label < classes for label in labels):
+        raise MalformedFileError(f"{name}: the batch has labels outside 0 to {classes - 1}")
     return images.reshape(-1, CHANNELS, SIDE, SIDE), labels
 
 
-def read_binary_batch(data: bytes, name: str) -> tuple[np.ndarray, list[int]]:
-    """One batch of 3,073-byte records (label, then red, green, blue) -> (images uint8 (N, 3, 32, 32), labels)."""
-    if len(data) % (1 + PIXELS):
-        raise TruncatedFileError(f"{name}: {len(data):,} bytes are no whole number of records of {1 + PIXELS:,} bytes")
-    records = np.frombuffer(data, np.uint8).reshape(-1, 1 + PIXELS)
-    labels = records[:, 0]
-    if labels.size and labels.max() > 9:
-        raise MalformedFileError(f"{name}: a record has the label {labels.max()}; classes are 0 to 9")
-    return records[:, 1:].reshape(-1, CHANNELS, SIDE, SIDE), labels.tolist()
+def read_binary_batch(data: bytes, name: str, label_bytes: int = 1, classes: int = 10) -> tuple[np.ndarray, list[int]]:
+    """One batch of records (labels, the last of which counts, then red, green, blue) -> (images, labels) as above."""
+    length = label_bytes + PIXELS
+    if len(data) % length:
+        raise TruncatedFileError(f"{name}: {len(data):,} bytes are no whole number of records of {length:,} bytes")
+    records = np.frombuffer(data, np.uint8).reshape(-1, length)
+    labels = records[:, label_bytes - 1]
+    if labels.size and labels.max() >= classes:
+        raise MalformedFileError(f"{name}: a record has the label {labels.max()}; classes are 0 to {classes - 1}")
+    return records[:, label_bytes:].reshape(-1, CHANNELS, SIDE, SIDE), labels.tolist()
 
 
 class _Limited(io.RawIOBase):

@@ -1,7 +1,10 @@
-"""MNIST and Fashion-MNIST: 28x28 grey images in ten classes, 60,000 to train and 10,000 to test."""
+"""MNIST and the data sets in its format: 28x28 grey images and their classes, in IDX files."""
 
 from __future__ import annotations
 
+import shutil
+import string
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...core.tensor import wrap
+from ...io.atomic import replacing
 from .download import DatasetError, MalformedFileError, RemoteFile, fetch, progress_bar, verify
 from .idx import read_idx
 from .vision import VisionDataset
@@ -34,7 +38,7 @@ class MNIST(VisionDataset):
         "http://yann.lecun.com/exdb/mnist/",
     )
     # training images, training labels, test images, test labels
-    resources: tuple[RemoteFile, RemoteFile, RemoteFile, RemoteFile] = (
+    resources: tuple[RemoteFile, ...] = (
         RemoteFile(
             "train-images-idx3-ubyte.gz",
             9_912_422,
@@ -81,15 +85,13 @@ class MNIST(VisionDataset):
         self.train = train
         if download:
             self.download()
-        images_file, labels_file = self.resources[:2] if train else self.resources[2:]
-        images = self._read(images_file, ndim=3)
-        labels = self._read(labels_file, ndim=1)
+        images_name, labels_name = self._names()
+        images, labels = self._read(images_name, ndim=3), self._read(labels_name, ndim=1)
         if len(images) != len(labels):
-            raise MalformedFileError(
-                f"{images_file.name} has {len(images)} images, {labels_file.name} has {len(labels)} labels"
-            )
+            raise MalformedFileError(f"{images_name} has {len(images)} images, {labels_name} has {len(labels)} labels")
         if labels.size and labels.max() >= len(self.classes):
-            raise MalformedFileError(f"{labels_file.name} has a label {labels.max()}; classes are 0 to 9")
+            last = len(self.classes) - 1
+            raise MalformedFileError(f"{labels_name} has a label {labels.max()}; classes are 0 to {last}")
         self.data = wrap(images)
         self.targets = wrap(labels.astype(np.int64))
 
@@ -101,23 +103,28 @@ class MNIST(VisionDataset):
     def class_to_idx(self) -> dict[str, int]:
         return {name: index for index, name in enumerate(self.classes)}
 
-    def _find(self, file: RemoteFile) -> Path | None:
-        unpacked = file.name.removesuffix(".gz")
+    def _names(self) -> tuple[str, str]:
+        """The compressed files with the images and the labels."""
+        images, labels = self.resources[:2] if self.train else self.resources[2:]
+        return images.name, labels.name
+
+    def _find(self, packed: str) -> Path | None:
         for folder in (self.raw_folder, self.root / type(self).__name__, self.root):
-            for name in (file.name, unpacked):
+            for name in (packed, packed.removesuffix(".gz")):
                 if (folder / name).is_file():
                     return folder / name
         return None
 
-    def _read(self, file: RemoteFile, ndim: int) -> np.ndarray:
-        path = self._find(file)
+    def _read(self, packed: str, ndim: int) -> np.ndarray:
+        path = self._find(packed)
         if path is None:
             raise DatasetError(
-                f"{file.name} is not in {self.raw_folder} nor in {self.root}. "
+                f"{packed} is not in {self.raw_folder} nor in {self.root}. "
                 "Use download=True to fetch it, or name the folder in which it is."
             )
-        if path.name == file.name:
-            verify(path, file)
+        for file in self.resources:
+            if path.name == file.name:
+                verify(path, file)
         array = read_idx(path)
         if array.dtype != np.uint8 or array.ndim != ndim:
             raise MalformedFileError(
@@ -128,7 +135,7 @@ class MNIST(VisionDataset):
     def download(self) -> None:
         """Fetch the files that are not there yet."""
         for file in self.resources:
-            if self._find(file) is None:
+            if self._find(file.name) is None:
                 with progress_bar(file.name) as progress:
                     fetch(file, self.raw_folder, self.mirrors, progress=progress)
 
@@ -182,3 +189,86 @@ class FashionMNIST(MNIST):
         "Bag",
         "Ankle boot",
     ]
+
+
+class KMNIST(MNIST):
+    """Cursive Japanese characters in MNIST's format (Clanuwat et al., "Deep learning for classical Japanese
+    literature", arXiv:1812.01718). Arguments as for `MNIST`.
+    """
+
+    mirrors = ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",)
+    resources = (
+        RemoteFile(
+            "train-images-idx3-ubyte.gz",
+            18_165_135,
+            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+        ),
+        RemoteFile(
+            "train-labels-idx1-ubyte.gz",
+            29_497,
+            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+        ),
+        RemoteFile(
+            "t10k-images-idx3-ubyte.gz",
+            3_041_136,
+            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+        ),
+        RemoteFile(
+            "t10k-labels-idx1-ubyte.gz",
+            5_120,
+            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+        ),
+    )
+    classes = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]
+
+
+DIGITS, UPPER, LOWER = string.digits, string.ascii_uppercase, string.ascii_lowercase
+# Letters whose small and capital forms look alike are one class in the merged splits.
+UNLIKE = [letter for letter in LOWER if letter not in "cijklmopsuvwxyz"]
+
+
+class EMNIST(MNIST):
+    """Handwritten letters and digits in MNIST's format (Cohen, Afshar, Tapson, van Schaik, "EMNIST: an extension of
+    MNIST to handwritten letters", arXiv:1702.05373). Images are stored transposed, and given so, as torchvision does.
+
+    split: "byclass" (62 classes), "bymerge" and "balanced" (47), "letters" (26, numbered from 1), "digits" or "mnist"
+    (10 each). All splits come in one archive of 562 MB, `gzip.zip`, which `download` unpacks.
+    Other arguments as for `MNIST`; the archive is held to its published SHA-256. ValueError for another split.
+    """
+
+    mirrors = ("https://biometrics.nist.gov/cs_links/EMNIST/",)
+    resources = ()
+    archive = RemoteFile("gzip.zip", 561_753_746, "fb9bb67e33772a9cc0b895e4ecf36d2cf35be8b709693c3564cea2a019fcda8e")
+    splits = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
+    classes_split_dict: dict[str, list[str]] = {
+        "byclass": [*DIGITS, *UPPER, *LOWER],
+        "bymerge": [*DIGITS, *UPPER, *UNLIKE],
+        "balanced": [*DIGITS, *UPPER, *UNLIKE],
+        "letters": ["N/A", *LOWER],
+        "digits": [*DIGITS],
+        "mnist": [*DIGITS],
+    }
+
+    def __init__(self, root: str | Path | None = None, split: str = "", **arguments: Any):
+        if split not in self.splits:
+            valid = ", ".join(map(repr, self.splits))
+            raise ValueError(f"Unknown value {split!r} for argument split. Valid values are {{{valid}}}.")
+        self.split = split
+        self.classes = self.classes_split_dict[split]
+        super().__init__(root, **arguments)
+
+    def _names(self) -> tuple[str, str]:
+        part = f"emnist-{self.split}-{'train' if self.train else 'test'}"
+        return f"{part}-images-idx3-ubyte.gz", f"{part}-labels-idx1-ubyte.gz"
+
+    def download(self) -> None:
+        """Fetch the archive unless this split is there, and unpack from it the files of this split."""
+        missing = [name for name in self._names() if self._find(name) is None]
+        if missing:
+            with progress_bar(self.archive.name) as progress:
+                path = fetch(self.archive, self.raw_folder, self.mirrors, progress=progress)
+            with zipfile.ZipFile(path) as archive:
+                for name in missing:
+                    with archive.open(f"gzip/{name}") as packed, replacing(self.raw_folder / name) as temporary:
+                        with open(temporary, "wb") as file:
+                            shutil.copyfileobj(packed, file)
