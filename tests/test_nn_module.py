@@ -577,3 +577,59 @@ def test_load_from_state_dict_can_be_overridden():
         return m[0].weight, m[0].seen, "0.kernel" in d, m.state_dict()._metadata
 
     same(program)
+
+
+# Loading what does not fit: the message is torch's, word for word
+
+NETS = {
+    "small": small,
+    "recurrent": lambda lib: lib.nn.LSTM(2, 3, num_layers=2, bidirectional=True),
+    "attention": lambda lib: lib.nn.TransformerEncoderLayer(4, 2, 8),
+    "containers": lambda lib: lib.nn.ModuleDict(
+        {"a": lib.nn.ModuleList([lib.nn.Conv2d(1, 2, 3), lib.nn.PReLU()]), "b": lib.nn.ParameterList([lib.ones(2)])}
+    ),
+    "normalised": lambda lib: lib.nn.utils.parametrizations.weight_norm(lib.nn.Linear(2, 3)),
+}
+
+
+def damaged(lib, state, numbers):
+    """Some entries away, renamed, of another shape, type or kind."""
+    out = OrderedDict()
+    for key, value in state.items():
+        what = numbers.choice(["keep", "keep", "drop", "rename", "deeper", "shape", "scalar", "number", "none", "type"])
+        if what in ("keep", "deeper", "shape", "scalar", "type"):
+            value = {
+                "keep": value, "deeper": value, "type": value.double(), "scalar": lib.tensor(2.0),
+                "shape": lib.ones(*value.shape, 2),
+            }[what]  # fmt: skip
+            out[f"{key}.deeper" if what == "deeper" else key] = value
+        elif what == "rename":
+            out[f"no.{key}" if numbers.rand() < 0.5 else key + "_"] = value
+        elif what != "drop":
+            out[key] = 3 if what == "number" else None
+    return out
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("name", NETS)
+def test_loading_what_does_not_fit_says_what_torch_says(name, strict):
+    seen = set()
+    for seed in range(12):
+
+        def program(lib, seed=seed):
+            net = NETS[name](lib)
+            state = damaged(lib, net.state_dict(), np.random.RandomState(seed))
+            keys = net.load_state_dict(state, strict=strict)
+            return list(keys.missing_keys), list(keys.unexpected_keys), net.state_dict()
+
+        seen.add(same(program)[0] == "RuntimeError")
+    assert True in seen
+
+
+def test_an_optimizer_that_does_not_fit_says_what_torch_says():
+    def groups(lib, *sizes):
+        return lib.optim.SGD([{"params": [lib.nn.Parameter(lib.ones(2)) for _ in range(n)]} for n in sizes], lr=1.0)
+
+    for sizes in ([2, 1], [2], [1, 2], [3]):
+        same(lambda lib, sizes=sizes: groups(lib, *sizes).load_state_dict(groups(lib, 1, 2).state_dict()))
+    same(lambda lib: groups(lib, 1).load_state_dict({"state": {}}))
