@@ -19,7 +19,7 @@ class device:
         if isinstance(type, device):
             type, index = type.type, type.index
         elif isinstance(type, int) and not isinstance(type, bool):
-            type, index = "cuda", type
+            raise RuntimeError("Cannot access accelerator device when none is available.")  # what a number stands for
         elif not isinstance(type, str):
             raise TypeError(f"device(): argument 'type' must be str, int or device, not {type.__class__.__name__}")
         name, colon, number = type.partition(":")
@@ -62,10 +62,19 @@ CPU = device("cpu")
 
 
 def check_device(value) -> device:
-    """`value` (a device, a string, None) as the CPU device. RuntimeError for a device that tensors cannot live on."""
+    """`value` (a device, a string, None) as the CPU device.
+
+    Another device is refused as by a torch that was compiled without it: AssertionError for "cuda" and "xpu",
+    RuntimeError for the rest.
+    """
     if value is None or value is CPU:
         return CPU
     found = value if isinstance(value, device) else device(value)
+    if found.type in ("cuda", "xpu"):
+        raise AssertionError(
+            f"Torch not compiled with {found.type.upper()} enabled: minitorch's tensors live on the CPU "
+            f"(asked for '{found}')"
+        )
     if found.type != "cpu":
         raise RuntimeError(f"minitorch has no {found.type} device: tensors live on the CPU (asked for '{found}')")
     return found

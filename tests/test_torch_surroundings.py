@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 import minitorch  # noqa: E402
 import minitorch.amp  # noqa: E402
+import minitorch.distributed  # noqa: E402
 import minitorch.nn  # noqa: E402
 import minitorch.optim  # noqa: E402
 from parity.harness import assert_same  # noqa: E402
@@ -87,6 +88,63 @@ def test_autocast_knows_where_it_is():
         assert not lib.is_autocast_enabled("cpu")
         with pytest.raises(RuntimeError):
             lib.autocast("nothing")
+
+
+# A GPU that is not there, a group of processes that is not there yet
+
+
+ON_A_GPU = {
+    "Tensor.cuda": lambda lib: lib.ones(2).cuda(),
+    "Tensor.cuda, without waiting": lambda lib: lib.ones(2).cuda(non_blocking=True),
+    "Tensor.cuda of a number": lambda lib: lib.ones(2).cuda(0),
+    "Tensor.to": lambda lib: lib.ones(2).to("cuda"),
+    "Tensor.to a device": lambda lib: lib.ones(2).to(lib.device("cuda:0"), non_blocking=True),
+    "Tensor.to a number": lambda lib: lib.ones(2).to(0),
+    "zeros": lambda lib: lib.zeros(2, device="cuda"),
+    "tensor": lambda lib: lib.tensor([1.0], device=lib.device("cuda", 0)),
+    "Module.cuda": lambda lib: lib.nn.Linear(2, 2).cuda(),
+    "Module.to": lambda lib: lib.nn.Linear(2, 2).to("cuda"),
+    "Linear": lambda lib: lib.nn.Linear(2, 2, device="cuda"),
+    "synchronize": lambda lib: lib.cuda.synchronize(),
+    "get_device_name": lambda lib: lib.cuda.get_device_name(0),
+    "FloatTensor": lambda lib: lib.cuda.FloatTensor(2),
+    "Stream": lambda lib: lib.cuda.Stream(),
+    "pin_memory": lambda lib: lib.ones(2).pin_memory(),
+    "xpu": lambda lib: lib.ones(2).to("xpu"),
+    "mps": lambda lib: lib.ones(2).to("mps"),
+    "no device": lambda lib: lib.ones(2).to("gpu"),
+}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this torch has a GPU")
+@pytest.mark.parametrize("name", ON_A_GPU)
+def test_what_needs_a_gpu_is_refused_as_by_a_torch_without_one(name):
+    raised = []
+    for lib in (torch, minitorch):
+        with pytest.raises(Exception) as refused:  # noqa: PT011  (torch says which)
+            ON_A_GPU[name](lib)
+        raised.append(refused)
+    assert raised[1].type is raised[0].type
+    beginning = "Torch not compiled with "
+    assert str(raised[1].value).startswith(beginning) == str(raised[0].value).startswith(beginning)
+
+
+@pytest.mark.parametrize("given", [{}, {"num_replicas": 3}, {"rank": 0}])
+def test_a_distributed_sampler_asks_the_process_group(given):
+    for lib in (minitorch, torch):
+        with pytest.raises(ValueError, match="Default process group has not been initialized"):
+            lib.utils.data.DistributedSampler(range(5), **given)
+    stores = {minitorch: {}, torch: {"store": torch.distributed.HashStore()}}
+    orders = []
+    for lib, store in stores.items():
+        lib.distributed.init_process_group("gloo", rank=0, world_size=1, **store)
+        try:
+            sampler = lib.utils.data.DistributedSampler(range(5), seed=3, **given)
+            orders.append((sampler.num_replicas, sampler.rank, len(sampler), list(sampler)))
+        finally:
+            lib.distributed.destroy_process_group()
+    assert orders[0] == orders[1]
+    assert not minitorch.distributed.is_initialized()
 
 
 # sizes in place and storages

@@ -139,8 +139,8 @@ def cpu(input: Tensor, memory_format=None) -> Tensor:
 
 @function(torch="Tensor.cuda")
 def cuda(input: Tensor, device=None, non_blocking=False, memory_format=None) -> Tensor:
-    """RuntimeError: there is no GPU here."""
-    check_device("cuda")
+    """AssertionError: there is no GPU here."""
+    check_device("cuda" if device is None else device)
     return input
 
 

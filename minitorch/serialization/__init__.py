@@ -73,7 +73,13 @@ def load(
     FileNotFoundError; `CheckpointError` for a file that is damaged, cut off or something else.
     """
     if isinstance(map_location, (str, device)):
-        check_device(map_location)
+        wanted = device(map_location)
+        if wanted.type == "cuda":
+            raise RuntimeError(
+                "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False: minitorch "
+                "computes on the CPU. Use torch.load with map_location=torch.device('cpu')"
+            )
+        check_device(wanted)
     opener: Opener = trusting if weights_only is False else restricted
     if isinstance(f, (str, Path)):
         if not Path(f).is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sized
 
+from ...distributed import get_rank, get_world_size
 from ...generator import Generator
 from ...samplers import permutation
 from .sampler import Sampler
@@ -16,7 +17,8 @@ class DistributedSampler(Sampler[int]):
     All get the same number of indices: the first ones are repeated, or with `drop_last` the last ones left out. With
     `shuffle` the order is a permutation from `seed + epoch`, the same in all processes: call `set_epoch` before each.
 
-    RuntimeError without `num_replicas` and `rank` (there is no process group to ask), ValueError for a rank out of range.
+    Without `num_replicas` and `rank` the process group is asked (`distributed.init_process_group`); ValueError where
+    there is none, and for a rank out of range.
     """
 
     def __init__(
@@ -28,8 +30,8 @@ class DistributedSampler(Sampler[int]):
         seed: int = 0,
         drop_last: bool = False,
     ):
-        if num_replicas is None or rank is None:
-            raise RuntimeError("Requires distributed package to be available: pass num_replicas and rank")
+        num_replicas = get_world_size() if num_replicas is None else num_replicas
+        rank = get_rank() if rank is None else rank
         if not 0 <= rank < num_replicas:
             raise ValueError(f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]")
         self.dataset = dataset
