@@ -109,6 +109,14 @@ def print_numbers(console: Console, found: Comparison) -> None:
     console.print(table)
 
 
+def print_wrong_numbers(console: Console, found: Comparison) -> None:
+    """The first numbers read that differ, with their lines; the table shows the losses among them."""
+    for number in [number for number in found.numbers if not number.good][:5]:
+        values = f"minitorch {shown(number.ours)}, torch {shown(number.theirs)}, apart by {number.far:.1e}"
+        console.print(f"{number.what}: {values}", markup=False, highlight=False, style="red")
+        console.print(f"  {source_line(number.where)}", markup=False, highlight=False)
+
+
 def print_outputs(console: Console, mine: Run, true: Run) -> None:
     """Whether both printed the same, the numbers in it aside."""
     ours, theirs = mine.printed.splitlines(), true.printed.splitlines()
@@ -132,6 +140,7 @@ def without_numbers(line: str) -> str:
 def report(console: Console, script: str, found: Comparison, mine: Run, true: Run) -> None:
     """Everything that was found, the verdict last."""
     print_numbers(console, found)
+    print_wrong_numbers(console, found)
     print_outputs(console, mine, true)
     if found.first is not None:
         print_finding(console, found.first)
@@ -148,6 +157,6 @@ def report(console: Console, script: str, found: Comparison, mine: Run, true: Ru
         where = f"; the widest distance is {widest:.1e}, {call.name} in line {call.where[1]}" if call else ""
         console.print(f"the same: {counted}{where}", style="bold green", markup=False, highlight=False)
     else:
-        wrong = sum(not n.good for n in found.numbers)
-        also = f"; {wrong} numbers differ by more than rounding explains" if wrong else ""
+        wrong = [number for number in found.numbers if not number.good]
+        also = f"; {len(wrong)} numbers differ by more than rounding explains" if wrong else ""
         console.print(f"not the same: {counted}{also}", style="bold red", markup=False, highlight=False)
