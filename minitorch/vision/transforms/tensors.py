@@ -105,8 +105,8 @@ def _floating(image: Tensor) -> np.dtype:
 def rotate(image: Tensor, angle: float, interpolation: int, expand: bool, center: Any, fill: Any) -> Tensor:
     height, width = image.shape[-2:]
     matrix = inverse_affine(_from_middle(center, width, height), -angle, (0, 0), 1.0, (0, 0))
-    size = turned_size(matrix, width, height) if expand else (width, height)
-    return _warped(image, affine_grid(matrix, width, height, *size, _floating(image)), interpolation, fill)
+    across, down = turned_size(matrix, width, height) if expand else (width, height)
+    return _warped(image, affine_grid(matrix, width, height, across, down, _floating(image)), interpolation, fill)
 
 
 def affine(
