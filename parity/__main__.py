@@ -157,7 +157,8 @@ def run_program(seed: int, script: str, arguments: tuple[str, ...]) -> None:
     """Run a program written for torch on torch and on minitorch, and compare call by call.
 
     Both run the script unchanged, in two processes, from the same seed. The report names the first call whose result
-    differs by more than rounding, the losses of both sides, and whether they printed the same.
+    differs by more than rounding, the losses of both sides, and whether they printed the same. Where values differ, a
+    third run, of torch with every parameter one unit in the last place off, says how much of that is rounding that grew.
 
     Ends with 0 when the runs are the same, with 1 otherwise, with 3 when there is no PyTorch to compare with.
     """
@@ -240,15 +241,18 @@ def show_coverage(path: Path | None, missing: bool) -> None:
 
 
 @main.command("record", hidden=True, context_settings=PROGRAM)
+@click.option("--off", is_flag=True, help="Start one unit in the last place away.")
 @click.argument("library", type=click.Choice(["torch", "minitorch"]))
 @click.argument("trace", type=click.Path(path_type=Path))
 @click.argument("names")
 @click.argument("seed", type=int)
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def record(library: str, trace: Path, names: str, seed: int, script: str, arguments: tuple[str, ...]) -> None:
+def record(
+    library: str, trace: Path, names: str, seed: int, script: str, arguments: tuple[str, ...], off: bool
+) -> None:
     """One side of `run`: run the program on one library and write its calls to TRACE."""
-    recorder.record(library, script, arguments, trace, None if names == "-" else Path(names), seed)
+    recorder.record(library, script, arguments, trace, None if names == "-" else Path(names), seed, off)
 
 
 if __name__ == "__main__":

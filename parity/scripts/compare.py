@@ -14,6 +14,9 @@ step of an optimizer is excused what the distance of the gradients explains: ten
 absolute or relative to the gradient itself, whichever is larger, summed over the steps.
 
 Losses and other numbers that the program reads (`item`, `float`) have to agree without excuse, but for growth.
+
+Where this does not suffice, a control run decides: torch's own, with every parameter one unit in the last place off
+(`nudged`). A result or a number may then be ten times as far off as the control was at the same line, up to then.
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ from .recorder import Call
 
 HERITAGE = 64  # how much a call may enlarge the distance of its arguments
 BACKWARD = 10  # a backward pass is many operations
+GROWTH = 10  # how much farther off than the control a result may be
 REMEMBERED = 10  # how many steps an optimizer's averages remember a gradient
+BACKWARD_CALLS = ("Tensor.backward", "autograd.backward")
 READ = ("Tensor.item", "Tensor.__float__", "Tensor.tolist")
 STEP = ".step"
 
@@ -65,6 +70,7 @@ class Number:
     step: int  # how many steps the optimizers had taken
     ours: float
     theirs: float
+    allowed: float = 0.0  # by the control
 
     @property
     def far(self) -> float:
@@ -72,7 +78,8 @@ class Number:
 
     @property
     def good(self) -> bool:
-        return self.far <= ROUNDING["float32"] * (1 + self.step) or abs(self.ours - self.theirs) <= 1e-6
+        allowed = max(ROUNDING["float32"] * (1 + self.step), self.allowed)
+        return self.far <= allowed or abs(self.ours - self.theirs) <= 1e-6
 
 
 @dataclass
@@ -83,10 +90,17 @@ class Comparison:
     numbers: list[Number] = field(default_factory=list)
     widest: tuple[float, Call | None] = (0.0, None)  # the largest distance that rounding explains
     errors: tuple[Call | None, Call | None] = (None, None)  # of the program itself: ours, theirs
+    controlled: bool = False  # whether there was a control run
+    moved: float = 0.0  # how far the control's numbers were off
 
     @property
     def same(self) -> bool:
         return self.first is None and all(number.good for number in self.numbers)
+
+    @property
+    def by_values(self) -> bool:
+        """Whether the runs differ, and in nothing but how near values are: what a control run can explain."""
+        return not self.same and (self.first is None or math.isfinite(self.first.apart.far))
 
 
 def calls(trace: Path) -> Iterator[Call]:
@@ -106,18 +120,36 @@ class Comparer:
 
     def __init__(self) -> None:
         self.found = Comparison()
-        self.excused: dict[tuple[str, int], np.ndarray] = {}
+        self.excused: dict[tuple, np.ndarray] = {}
+        self.grown: dict[tuple, float] = {}  # the control's largest distance at a line so far
 
-    def run(self, ours: Path, theirs: Path) -> Comparison:
+    def run(self, ours: Path, theirs: Path, control: Path | None = None) -> Comparison:
         last: tuple[Call | None, Call | None] = (None, None)
-        for mine, true in zip_longest(calls(ours), calls(theirs)):
+        self.found.controlled = control is not None
+        others = iter(()) if control is None else calls(control)
+        for mine, true, other in zip_longest(calls(ours), calls(theirs), others):
+            if mine is None and true is None:
+                break
             last = mine, true
+            if other is not None and true is not None:
+                self.grow(true, other)
             if mine is None or true is None or mine.name != true.name or mine.where[1] != true.where[1]:
                 self.part(mine, true, "the order of calls", Apart(math.inf, "call", named(mine), named(true)), 0)
                 break
             self.one(mine, true)
         self.found.errors = tuple(c if c is not None and c.name == "the program" else None for c in last)  # type: ignore[assignment]
         return self.found
+
+    def grow(self, true: Call, other: Call) -> None:
+        """Note how far the control is off in what this call gave."""
+        if (other.name, other.where[1], len(other.outputs)) != (true.name, true.where[1], len(true.outputs)):
+            return
+        for i, (left, right) in enumerate(zip(other.outputs, true.outputs, strict=True)):
+            place, far = (true.name, true.where[1], i), apart(left, right).far
+            self.grown[place] = max(self.grown.get(place, 0.0), far if math.isfinite(far) else 0.0)
+        if true.name in BACKWARD_CALLS and other.inputs and true.inputs:
+            place, far = (true.name, true.where[1], "loss"), apart(other.inputs[0], true.inputs[0]).far
+            self.grown[place] = max(self.grown.get(place, 0.0), far if math.isfinite(far) else 0.0)
 
     def part(self, mine: Call | None, true: Call | None, part: str, difference: Apart, allowed: float) -> None:
         if self.found.first is None:
@@ -138,8 +170,9 @@ class Comparer:
         if stepping:
             self.excuse(mine, true)
         for i, (left, right) in enumerate(zip(mine.outputs, true.outputs, strict=True)):
-            excused = self.excused.get((mine.name, i)) if stepping else None
+            excused = self.excused.get(parameter_of(true, i)) if stepping else None
             allowed, floor = self.allowance(mine, true, left, right, stepping)
+            allowed = max(allowed, GROWTH * self.grown.get((true.name, true.where[1], i), 0.0))
             difference = apart(left, right, floor, excused)
             if difference.far > allowed:
                 label = mine.labels[i] if mine.labels else f"output {i}" if len(mine.outputs) > 1 else "the result"
@@ -188,25 +221,33 @@ class Comparer:
                 size = np.maximum(np.abs(left.values), np.abs(right.values))
                 relative = np.where(size > 0, distance / size, 0)
             explained = REMEMBERED * rate * np.maximum(distance, np.minimum(relative, 1))
-            self.excused[mine.name, i] = self.excused.get((mine.name, i), 0) + explained
+            place = parameter_of(true, i)
+            self.excused[place] = self.excused.get(place, 0) + explained
 
     def read_numbers(self, mine: Call, true: Call) -> None:
         """Note the loss that a backward pass starts from, and what the program reads as a number."""
-        if mine.name in ("Tensor.backward", "autograd.backward") and mine.inputs and true.inputs:
+        if mine.name in BACKWARD_CALLS and mine.inputs and true.inputs:
             left, right = mine.inputs[0], true.inputs[0]
             if isinstance(right, Kept) and right.size == 1 and left.values is not None and right.values is not None:
-                self.number("loss", true, float(left.values[0]), float(right.values[0]))
+                self.number("loss", true, float(left.values[0]), float(right.values[0]), "loss")
         elif mine.name in READ and mine.outputs and isinstance(true.outputs[0], float):
-            self.number(mine.name, true, mine.outputs[0], true.outputs[0])
+            self.number(mine.name, true, mine.outputs[0], true.outputs[0], 0)
 
-    def number(self, what: str, call: Call, ours: float, theirs: float) -> None:
-        self.found.numbers.append(Number(what, call.where, self.found.steps, ours, theirs))
+    def number(self, what: str, call: Call, ours: float, theirs: float, which: int | str) -> None:
+        moved = self.grown.get((call.name, call.where[1], which), 0.0)
+        self.found.moved = max(self.found.moved, moved)
+        self.found.numbers.append(Number(what, call.where, self.found.steps, ours, theirs, GROWTH * moved))
+
+
+def parameter_of(step: Call, i: int) -> tuple:
+    """What tells parameter `i` of an optimizer's step from those of other optimizers, of the same class too."""
+    return step.name, step.where, i, step.inputs[2 * i + 1].shape
 
 
 def named(call: Call | None) -> str:
     return "the end of the program" if call is None else f"{call.name} in line {call.where[1]}"
 
 
-def compare(ours: Path, theirs: Path) -> Comparison:
-    """Compare the traces of two runs of one program."""
-    return Comparer().run(ours, theirs)
+def compare(ours: Path, theirs: Path, control: Path | None = None) -> Comparison:
+    """Compare the traces of two runs of one program; `control` is the trace of torch started a little off."""
+    return Comparer().run(ours, theirs, control)

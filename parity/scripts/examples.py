@@ -19,7 +19,6 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -30,6 +29,7 @@ import minitorch
 from minitorch import kernels
 
 from ..guard import real_torch
+from .nudged import nudged
 
 FOLDER = Path(__file__).parents[2] / "examples"
 DOUBLE, SINGLE, GROWTH = 1e-9, 1e-5, 10.0
@@ -94,26 +94,6 @@ def run(library: types.ModuleType, path: Path, steps: int, double: bool = False)
     finally:
         library.set_default_dtype(before)
     return Run(losses, printed.getvalue(), seconds)
-
-
-@contextlib.contextmanager
-def nudged(torch) -> Iterator[None]:
-    """Every parameter that is given to an optimizer starts one unit in the last place off, up or down by turns."""
-    original = torch.optim.Optimizer.add_param_group
-
-    def add_param_group(self, group):
-        original(self, group)
-        with torch.no_grad():
-            for parameter in self.param_groups[-1]["params"]:
-                flat = parameter.view(-1)
-                flat[::2] = torch.nextafter(flat[::2], torch.full_like(flat[::2], torch.inf))
-                flat[1::2] = torch.nextafter(flat[1::2], torch.full_like(flat[1::2], -torch.inf))
-
-    torch.optim.Optimizer.add_param_group = add_param_group
-    try:
-        yield
-    finally:
-        torch.optim.Optimizer.add_param_group = original
 
 
 def off(ours: list[float], theirs: list[float]) -> list[float]:

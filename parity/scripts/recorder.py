@@ -8,6 +8,7 @@ library calls inside itself is its own affair. So a call stands for one line of 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
@@ -27,6 +28,7 @@ import numpy as np
 
 from .. import dropin
 from .kept import Kept, keep
+from .nudged import nudged
 
 FUNCTIONS = (
     "", "nn.functional", "linalg", "fft", "special", "nn.init", "nn.utils", "nn.utils.rnn", "autograd", "distributions",
@@ -425,10 +427,12 @@ def as_it_is(function: Any = None, *args: Any, **kwargs: Any) -> Any:
     return as_it_is if function is None else function
 
 
-def record(library: str, script: str, arguments: tuple[str, ...], trace: Path, names: Path | None, seed: int) -> None:
+def record(
+    library: str, script: str, arguments: tuple[str, ...], trace: Path, names: Path | None, seed: int, off: bool = False
+) -> None:
     """Run a program on `library` ("torch" or "minitorch") and write its calls to `trace`.
 
-    names: another trace, whose names are to be wrapped.
+    names: another trace, whose names are to be wrapped. off: start one unit in the last place away (`nudged`).
     """
     if library == "minitorch":
         dropin.install()
@@ -446,8 +450,11 @@ def record(library: str, script: str, arguments: tuple[str, ...], trace: Path, n
         random.seed(seed)
         np.random.seed(seed)
         module.manual_seed(seed)
+        checkpoint = importlib.import_module("torch.utils.checkpoint")
         try:
-            dropin.run_program(script, arguments)
+            # torch ends a recomputation early, by an exception out of whatever call has just given it the last tensor.
+            with checkpoint.set_checkpoint_early_stop(False), nudged(module) if off else contextlib.nullcontext():
+                dropin.run_program(script, arguments)
         except Exception as error:
             dropin.explain(error)
             last = error.__traceback__
