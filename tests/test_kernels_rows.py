@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import DTYPES, LAYOUTS, draw, exactly, laid_out, rms
 
+import minitorch as mt
+import minitorch.nn.functional as F
 from minitorch.core.op import REGISTRY
 from minitorch.kernels.registry import accelerated
 
@@ -241,3 +243,50 @@ def test_cross_entropy_of_far_logits(x):
         with np.errstate(all="ignore"):
             truth = REGISTRY["bce_with_logits"].reference(*arrays, reduction="sum")
         assert np.array_equal(accelerated("bce_with_logits")(*arrays, reduction="sum"), truth, equal_nan=True)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    count=st.integers(1, 40), classes=st.integers(1, 70), scale=st.sampled_from([1e-3, 1.0, 30.0, 1e4]),
+    reduction=st.sampled_from(["mean", "sum", "none"]), weighted=st.booleans(), ignored=st.sampled_from([-100, 0, 1]),
+    dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_cross_entropy_of_classes(count, classes, scale, reduction, weighted, ignored, dtype, layout, seed):
+    x = laid_out(draw(seed, (count, classes), dtype) * np.asarray(scale, dtype), layout)
+    rng = np.random.default_rng(seed)
+    target, weight = rng.integers(0, classes, count), rng.random(classes).astype(dtype) if weighted else None
+    grad = draw(seed + 1, (count,) if reduction == "none" else (), dtype)
+    options = dict(ignore_index=ignored, reduction=reduction)
+    wide = x.astype(np.float64), target, None if weight is None else weight.astype(np.float64)
+    eps = 16 * np.finfo(dtype).eps
+    with np.errstate(all="ignore"):
+        pairs = [
+            (
+                accelerated("cross_entropy_of_classes")(x, target, weight, **options),
+                REGISTRY["cross_entropy_of_classes"].reference(*wide, **options),
+            ),
+            (
+                accelerated("cross_entropy_backward")(grad, x, target, weight, **options),
+                REGISTRY["cross_entropy_backward"].reference(grad.astype(np.float64), *wide, **options),
+            ),
+        ]
+    for found, truth in pairs:
+        assert found.dtype == dtype and np.shape(found) == np.shape(truth)
+        assert np.allclose(
+            found, truth, rtol=eps, atol=eps * np.max(abs(truth), initial=1, where=np.isfinite(truth)), equal_nan=True
+        )
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_cross_entropy_is_its_definition(reduction):
+    x = mt.tensor(draw(0, (30, 7), "float64"), requires_grad=True)
+    target = mt.tensor(np.random.default_rng(0).integers(0, 7, 30))
+    fused, parts = (
+        F.cross_entropy(x, target, reduction=reduction),
+        F.nll_loss(F.log_softmax(x, 1), target, reduction=reduction),
+    )
+    assert fused.grad_fn.op is REGISTRY["cross_entropy_of_classes"] and mt.allclose(fused, parts, atol=1e-14)
+    assert mt.autograd.gradgradcheck(lambda x: F.cross_entropy(x, target, reduction=reduction), [x])
+    for wrong in (-1, 7):
+        with pytest.raises(IndexError, match=f"Target {wrong} is out of bounds for 7 classes"):
+            F.cross_entropy(x, mt.tensor([3] * 29 + [wrong]), reduction=reduction)

@@ -85,6 +85,7 @@ def vector(dtype):
 
 
 LAYER = dict(dims=(1,), eps=1e-5)
+MEAN = dict(ignore_index=-100, reduction="mean")
 BATCH = dict(dims=(0, 2, 3), eps=1e-5)
 
 
@@ -203,6 +204,8 @@ EXAMPLES: dict[str, Callable] = {
     **dict.fromkeys(("softmax", "log_softmax"), softmax_all),
     **dict.fromkeys(("softmax_backward", "log_softmax_backward"), softmax_backward),
     "logsumexp_dims": partial(one, dim=(1,), keepdim=False),
+    "cross_entropy_of_classes": lambda run, dtype: run(rows(dtype), np.zeros(3, np.int64), **MEAN),
+    "cross_entropy_backward": lambda run, dtype: run(np.ones((), dtype), rows(dtype), np.zeros(3, np.int64), **MEAN),
 }
 
 

@@ -55,6 +55,11 @@ def planes(input, *others, **params):
     return input.ndim > 2
 
 
+def many_logits(grad, input, *others, **params):
+    """The gradient of a loss may be one number; the work is the logits'."""
+    return input.size >= KERNELS["cross_entropy_of_classes"].least
+
+
 KERNELS: dict[str, Kernel] = {
     **{f"conv{n}d{part}": Kernel("conv", 0) for n in (1, 2, 3) for part in ("", "_input", "_weight")},
     "matmul": Kernel("matmul", crossovers.PRODUCT, tiny, blas.matmul),
@@ -118,6 +123,8 @@ KERNELS: dict[str, Kernel] = {
     "softmax_backward": Kernel("softmax", 64),
     "log_softmax_backward": Kernel("softmax", 64),
     "logsumexp_dims": Kernel("softmax", 64),
+    "cross_entropy_of_classes": Kernel("cross_entropy", 64),
+    "cross_entropy_backward": Kernel("cross_entropy", 0, many_logits),
 }
 
 IMPLEMENTATIONS: dict[str, Callable] = {}  # filled by @accelerates as modules are imported

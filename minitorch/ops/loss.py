@@ -11,11 +11,12 @@ import warnings
 
 import numpy as np
 
-from ..core.op import LINEAR, SAME, function, op
+from ..core.op import GENERAL, LINEAR, SAME, function, op
+from ..core.state import state
 from ..core.tensor import Tensor
 from .pick import on_lines
 from .reduce import add_reduce, mean, sum
-from .softmax import log_softmax
+from .softmax import log_softmax, log_softmax_backward
 
 # Reduction.
 
@@ -208,6 +209,43 @@ def _smoothed(logs: Tensor, target: Tensor, weight, ignore_index: int, reduction
     return nll * (1 - smoothing) + spread_out * (smoothing / logs.array.shape[dim])
 
 
+def _cross_entropy_gradient(grad, input, target, weight=None, *, ignore_index, reduction):
+    options = dict(ignore_index=ignore_index, reduction=reduction)
+    slopes = nll_loss_backward(grad, target, weight, size=input.array.shape, **options)
+    return log_softmax_backward(slopes, log_softmax(input, dim=1), dim=1)
+
+
+@op(GENERAL, dtype=SAME, composite=_cross_entropy_gradient, backward_name="NllLossBackwardBackward0")
+def cross_entropy_backward(grad, input, target, weight=None, *, ignore_index, reduction):
+    """x' = g w[y] (softmax(x) - 1 at y), zero for ignored targets; for the mean divided by the sum of the w[y]"""
+    options = dict(ignore_index=ignore_index, reduction=reduction)
+    slopes = nll_loss_backward.op.reference(grad, target, weight, size=input.shape, **options)
+    return log_softmax_backward.op.reference(slopes, log_softmax.op.reference(input, dim=1), dim=1)
+
+
+def _into_logits(g, input, target, weight, ignore_index, reduction):
+    return cross_entropy_backward(g, input, target, weight, ignore_index=ignore_index, reduction=reduction)
+
+
+@op(GENERAL, dtype=SAME, vjp=dict(input=_into_logits), backward_name="NllLossBackward0")
+def cross_entropy_of_classes(input, target, weight=None, *, ignore_index, reduction):
+    """nll_loss(log_softmax(x), y) in one pass: x (N, C), y (N)"""
+    logs = log_softmax.op.reference(input, dim=1)
+    return nll_loss.op.reference(logs, target, weight, ignore_index=ignore_index, reduction=reduction)
+
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def _in_one_pass(input: Tensor, target: Tensor, weight: Tensor | None) -> bool:
+    """Whether `cross_entropy_of_classes` serves. Whoever watches the operations sees the two that define it instead."""
+    x = input.array
+    return (
+        x.ndim == 2 and x.size > 0 and x.dtype in _FLOATS and target.array.dtype == np.int64
+        and state.trace is None and (weight is None or not weight.requires_grad)
+    )  # fmt: skip
+
+
 @function(torch="nn.functional.cross_entropy")
 def cross_entropy(
     input: Tensor,
@@ -232,6 +270,8 @@ def cross_entropy(
         _check_probabilities(input, target, weight, ignore_index)
     else:
         _check_target("cross_entropy", input, target, weight)
+        if label_smoothing == 0 and _in_one_pass(input, target, weight):
+            return cross_entropy_of_classes(input, target, weight, ignore_index=ignore_index, reduction=reduction)
     logs = log_softmax(input, dim=min(1, input.array.ndim - 1))
     if probabilities:
         return _with_probabilities(logs, target, weight, reduction, label_smoothing)

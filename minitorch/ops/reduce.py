@@ -43,6 +43,7 @@ def numpy_arguments(name: str, given: dict, dim, keepdim: bool) -> tuple:
 # Adding up, accurately in every layout.
 
 SMALL = 512
+FEW = 128  # terms that NumPy, too, adds one by one
 BLOCK = 16
 ROW = 1024
 LONG = 32 * ROW
@@ -56,6 +57,8 @@ def add_reduce(input: np.ndarray, axis: tuple[int, ...] | None, keepdims: bool =
     """
     if input.size <= SMALL or input.dtype.kind != "f":
         return np.add.reduce(input, axis, None, None, keepdims)
+    if axis == (0,) and len(input) <= FEW and input.flags.c_contiguous:
+        return np.add.reduce(input, 0, None, None, keepdims)  # whole rows, and few terms
     if axis is None:
         if input.flags.c_contiguous and not keepdims:
             return _add_contiguous(input.reshape(-1), 0)
@@ -282,6 +285,8 @@ def sum_to_size(input: Tensor, *size) -> Tensor:
         return sum_all(input)
     if not dims:
         return input
+    if len(dims) == extra:  # only dimensions that `size` lacks
+        return sum_dims(input, dim=dims, keepdim=False)
     total = sum_dims(input, dim=dims, keepdim=True)
     return total.reshape(size) if extra else total
 
