@@ -208,3 +208,45 @@ def test_a_pandas_frame():
     encoder = TableEncoder.fit(frame)
     assert encoder.columns == ["rooms", *expected.columns]
     np.testing.assert_array_equal(encoder(frame).numpy()[:, 1:], expected.to_numpy(float))
+
+
+# scikit-learn's optimum of the same loss, reached by other algorithms.
+
+
+def test_logistic_and_softmax_regression_reach_scikit_learns_optimum():
+    from sklearn.linear_model import LogisticRegression as Theirs
+
+    rng, x, score = data(5)
+    decay, x = 0.02, np.ascontiguousarray(x)
+    two = (rng.random(len(x)) < 1 / (1 + np.exp(-score))).astype(float)
+    theirs = Theirs(C=1 / (decay * len(x)), tol=1e-12, max_iter=10_000).fit(x, two)
+    ours = LogisticRegression(3).double()
+    converge(ours, lambda: ours.loss(tensor(x), tensor(two)) + penalty(ours, decay))
+    np.testing.assert_allclose(
+        np.r_[[p.ravel() for p in parameters(ours)][0], parameters(ours)[1]],
+        [*theirs.coef_[0], *theirs.intercept_],
+        rtol=1e-5,
+    )
+
+    three = rng.integers(0, 3, len(x))
+    theirs = Theirs(C=1 / (decay * len(x)), tol=1e-12, max_iter=10_000).fit(x, three)
+    many = SoftmaxRegression(3, 3).double()
+    converge(many, lambda: many.loss(tensor(x), tensor(three)) + penalty(many, decay))
+    weight, bias = parameters(many)
+    np.testing.assert_allclose(weight, theirs.coef_, rtol=1e-4, atol=1e-7)
+    # A number added to every bias changes no probability.
+    np.testing.assert_allclose(bias - bias.mean(), theirs.intercept_ - theirs.intercept_.mean(), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("gamma", [None, 0.7])
+def test_the_dual_is_scikit_learns(gamma):
+    from sklearn.svm import SVC
+
+    rng, x, score = data(6)
+    y = np.where(score + 0.8 * rng.standard_normal(len(x)) > 0.7, 1.0, -1.0)
+    theirs = SVC(kernel="linear" if gamma is None else "rbf", gamma=gamma or 1.0, C=2.0, tol=1e-10).fit(x, y)
+    alpha, b = dual(kernel(tensor(x), tensor(x), gamma), tensor(y), c=2.0, tolerance=1e-10)
+    coefficients = np.zeros(len(x))
+    coefficients[theirs.support_] = theirs.dual_coef_[0]
+    np.testing.assert_allclose((alpha.numpy() * y), coefficients, atol=1e-6)
+    np.testing.assert_allclose(b, theirs.intercept_[0], atol=1e-6)

@@ -17,7 +17,6 @@ from .exercise import Exercise, checked
 
 # derandomize: the same file always gets the same answer. Shrinking is what makes the counterexample worth reading.
 SETTINGS = settings(
-    max_examples=200,
     deadline=None,
     derandomize=True,
     database=None,
@@ -47,10 +46,11 @@ class Trial:
         return "\n".join([*lines, f"expected: {shown(self.expected)}", self.outcome])
 
 
-def attempt(exercise: Exercise, function: Callable) -> Trial:
-    """Try `function` on up to 200 inputs; the counterexample, if there is one, is shrunk."""
+def attempt(exercise: Exercise, function: Callable, examples: int = 200) -> Trial:
+    """Try `function` on so many inputs; the counterexample, if there is one, is shrunk."""
+    limited = settings(SETTINGS, max_examples=examples)
     try:
-        wrong = find(exercise.inputs, lambda inputs: bool(fault(exercise, function, inputs)), settings=SETTINGS)
+        wrong = find(exercise.inputs, lambda inputs: bool(fault(exercise, function, inputs)), settings=limited)
     except NoSuchExample:
         return Trial(exercise)
     expected = exercise.reference(**checked(wrong))
