@@ -248,5 +248,6 @@ def test_the_dual_is_scikit_learns(gamma):
     alpha, b = dual(kernel(tensor(x), tensor(x), gamma), tensor(y), c=2.0, tolerance=1e-10)
     coefficients = np.zeros(len(x))
     coefficients[theirs.support_] = theirs.dual_coef_[0]
-    np.testing.assert_allclose((alpha.numpy() * y), coefficients, atol=1e-6)
-    np.testing.assert_allclose(b, theirs.intercept_[0], atol=1e-6)
+    # libsvm, which scikit-learn runs, keeps the rows of the kernel matrix in float32.
+    np.testing.assert_allclose(alpha.numpy() * y, coefficients, atol=1e-4)
+    np.testing.assert_allclose(b, theirs.intercept_[0], atol=1e-4)
