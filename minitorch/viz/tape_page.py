@@ -130,8 +130,10 @@ def _entry(entry: Entry, group: int) -> dict:
 
 
 def _short(file: str) -> str:
-    """A path as it is seen from the working folder, or the last two parts of it."""
+    """A path as it is seen from the working folder, or the last two parts of it; a cell has a name that says nothing."""
     path = Path(file)
+    if "ipykernel_" in file:
+        return "a cell of this notebook"
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
