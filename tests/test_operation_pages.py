@@ -112,3 +112,12 @@ def test_a_page(monkeypatch):
     ):
         assert part in text
     assert "| inf | 0 | nan |" in text
+
+
+def test_an_operation_is_made_of_few_primitives():
+    """A table of all operations, looked into by name, once put all of them on the page."""
+    functions = {name: public for name, public in PUBLIC.items() if hasattr(public, "__code__")}
+    most = max(functions, key=lambda name: len(operation_pages.primitives_of(functions[name])))
+    assert len(operation_pages.primitives_of(functions[most])) <= 12, most
+    made_of = [op.name for op in operation_pages.primitives_of(PUBLIC["linalg.matrix_norm"])]
+    assert "singular_values" in made_of and "vector_norm_dims" in made_of

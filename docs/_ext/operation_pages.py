@@ -62,7 +62,11 @@ def primitives_of(public: Callable) -> list[Op]:
             return
         seen.add(function)
         for name in globals_of(function.__code__):
-            walk(function.__globals__.get(name), seen)
+            found_there = function.__globals__.get(name)
+            if found_there is PUBLIC:  # an operation looked up by its name, PUBLIC["linalg.svdvals"]: not all of them
+                named_there = [c for c in function.__code__.co_consts if isinstance(c, str) and c in PUBLIC]
+                found_there = [PUBLIC[c] for c in named_there]
+            walk(found_there, seen)
         for cell in function.__closure__ or ():
             walk(cell.cell_contents, seen)
 
