@@ -30,7 +30,7 @@ def residual_block(x, W1, W2):
     st.tuples(few, few, sizes, sizes).flatmap(
         lambda s: st.fixed_dictionaries({"x": tensors(s[0], s[2], s[3]), "weight": tensors(s[1], s[0])})
     ),
-    mistake=lambda x, weight: torch.einsum("oc,chw->ohw", weight, torch.nn.functional.avg_pool2d(x, 2, ceil_mode=True)),
+    mistake=lambda x, weight: torch.einsum("oc,chw->ohw", weight, x[:, 1::2, 1::2]),
 )
 def projection(x, weight):
     """The shortcut's 1x1 convolution with stride 2, without batch norm: `x` (C, H, W) and `weight` (O, C) give
