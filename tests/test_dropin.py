@@ -1,6 +1,7 @@
 """`python -m parity dropin`: `import torch` is minitorch, in every spelling; what is missing says so."""
 
 import importlib
+import os
 import subprocess
 import sys
 import textwrap
@@ -168,3 +169,54 @@ def test_it_refuses_to_take_the_place_of_a_torch_that_is_loaded():
 def test_names_of_modules(ours, theirs):
     assert dropin.own_name(theirs) == ours and dropin.torch_name(ours) == theirs
     assert dropin.own_name(ours) is None
+
+
+LOADING = """
+import os
+
+import torch
+from torch.utils.data import DataLoader, Dataset, get_worker_info
+
+
+class Squares(Dataset):
+    def __init__(self, broken=False):
+        self.broken = broken
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, i):
+        if self.broken and i == 7:
+            raise ValueError("item seven is broken")
+        assert torch.__version__.endswith("+minitorch") and get_worker_info().num_workers == 2
+        return torch.tensor(i * i), os.getpid()
+
+
+if __name__ == "__main__":
+    torch.manual_seed(3)
+    processes = set()
+    for squares, where in DataLoader(Squares(), batch_size=3, shuffle=True, num_workers=2):
+        processes.update(where.tolist())
+        print(squares.tolist())
+    print(len(processes), os.getpid() in processes)
+    try:
+        list(DataLoader(Squares(broken=True), num_workers=2))
+    except ValueError as error:
+        print(all(word in str(error) for word in ("in DataLoader worker process 1", "item seven", "loading.py")))
+"""
+
+
+def test_workers_of_a_program_run_by_dropin_have_it_too(tmp_path):
+    """They are spawned: each imports the program, whose `import torch` has to find minitorch there as well."""
+    data = pytest.importorskip("torch.utils.data")
+    script = tmp_path / "loading.py"
+    script.write_text(LOADING)
+    root = importlib.import_module("parity").__path__[0] + "/.."
+    environment = {**os.environ, "PYTHONPATH": root}
+    command = [sys.executable, "-m", "parity", "dropin", str(script)]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    lines = run.stdout.splitlines()
+    importlib.import_module("torch").manual_seed(3)
+    loader = data.DataLoader([i * i for i in range(12)], batch_size=3, shuffle=True)
+    assert lines[:4] == [str(batch.tolist()) for batch in loader], run.stderr
+    assert lines[4:] == ["2 False", "True"], run.stdout
