@@ -241,7 +241,7 @@ class Comparer:
 
 def parameter_of(step: Call, i: int) -> tuple:
     """What tells parameter `i` of an optimizer's step from those of other optimizers, of the same class too."""
-    return step.name, step.where, i, step.inputs[2 * i + 1].shape
+    return step.name, step.where, i, step.outputs[i].shape
 
 
 def named(call: Call | None) -> str:
