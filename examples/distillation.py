@@ -83,7 +83,7 @@ def main(argv=None):
     test = Waves(200, 200)
     student = network()
     teacher = copy.deepcopy(student).requires_grad_(False)
-    optimizer = torch.optim.SGD(student.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    optimizer = torch.optim.SGD(student.parameters(), lr=0.005, momentum=0.9, nesterov=True, weight_decay=1e-4)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=args.steps, eta_min=1e-3)
     kl = nn.KLDivLoss(reduction="batchmean", log_target=True)
     T = args.temperature

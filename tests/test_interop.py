@@ -65,7 +65,7 @@ def test_einops():
     assert (x.grad == 1).all()
 
 
-def test_summary_writer(tmp_path):
+def test_summary_writer(tmp_path, capsys):
     pytest.importorskip("tensorboardX")
     from minitorch.utils.tensorboard import SummaryWriter
 
@@ -83,6 +83,7 @@ def test_summary_writer(tmp_path):
         with pytest.raises(AttributeError, match="add_nothing"):
             writer.add_nothing()
     (events,) = tmp_path.glob("events*")
+    assert capsys.readouterr().out == ""
     content = events.read_bytes()
     for word in (b"loss", b"image", b"weights", b"hello", b"Gemm"):
         assert word in content

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -62,7 +64,8 @@ class SummaryWriter:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             onnx.export(model, input_to_model, path)
-            self._writer.add_onnx_graph(str(path))
+            with contextlib.redirect_stdout(io.StringIO()):  # tensorboardX prints the node names
+                self._writer.add_onnx_graph(str(path))
 
     def get_logdir(self) -> str:
         """The folder that it writes to."""
