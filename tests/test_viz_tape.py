@@ -108,8 +108,8 @@ def test_rules_are_shown_with_formula_code_and_place():
     pytest.importorskip("latex2mathml")
     x = minitorch.ones(2, requires_grad=True)
     (rule,) = named(viz.tape(x.sin().sum()), "sin")[0].rules
-    assert rule["source"] == "g * input.cos()" and "cos" in rule["formula"]
-    file, line = rule["where"].split(":")
+    assert rule["rule"].source == "g * input.cos()" and "cos" in rule["rule"].formula
+    file, line = rule["rule"].where.split(":")
     lines = (Path(minitorch.__path__[0]).parent / file).read_text().splitlines()
     assert "g * input.cos()" in lines[int(line) - 1]
 
@@ -174,7 +174,7 @@ def test_a_function_of_the_user_is_shown_with_its_backward():
     x = minitorch.ones(2, requires_grad=True)
     page = viz.tape(Twice.apply(x).sum())
     (found,) = named(page, "twice")
-    assert "2 * g" in found.rules[0]["source"] and found.kept[0]["bytes"] == 8
+    assert "2 * g" in found.rules[0]["rule"].source and found.kept[0]["bytes"] == 8
     assert entry(page, "x").gradients[0]["numbers"] == [["2", "2"]]
 
 

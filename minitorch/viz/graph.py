@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from dataclasses import dataclass, field
@@ -225,20 +226,29 @@ def frames_of(node, record: Record | None) -> list[Frame]:
 
 
 def rules_of(node, ids: dict):
-    """For each input that gets a gradient: the rule's formula, its code, where that stands."""
+    """For each input that gets a gradient: its rule, and the node that the gradient goes to."""
     for i, edge in enumerate(node.edges):
         if edge is None:
             continue
         rule = node.op.rules.get(node.op.input_name(i)) if node.op else node.params._function.backward
-        if rule is None:
-            continue
-        yield {
-            "name": input_name(node, i),
-            "to": ids[edge.node if isinstance(edge, Output) else edge],
-            "formula": rules.mathml(input_name(node, i), rule),
-            "source": rules.source(rule),
-            "where": place(rule),
-        }
+        if rule is not None:
+            to = ids[edge.node if isinstance(edge, Output) else edge]
+            yield {"to": to, "rule": rule_text(input_name(node, i), rule)}
+
+
+@dataclass(frozen=True)
+class RuleText:
+    """The gradient rule for the input `name`: formula (MathML, where there is one), code, and where that stands."""
+
+    name: str
+    formula: str | None
+    source: str
+    where: str
+
+
+@functools.lru_cache(1024)
+def rule_text(name: str, rule) -> RuleText:
+    return RuleText(name, rules.mathml(name, rule), rules.source(rule), place(rule))
 
 
 def input_name(node, i: int) -> str:

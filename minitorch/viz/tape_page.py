@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import sys
-from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from ..autograd.backward import _roots
 from ..core.state import state
 from ..core.tensor import Tensor
 from ..io import replacing
-from .graph import Entry, Graph, read_graph, variable_names
+from .graph import Entry, Graph, RuleText, read_graph, variable_names
 from .groups import every, grouped
 from .layout import layouts
 
@@ -53,14 +52,17 @@ class Tape:
 
     def _data(self) -> dict:
         graph = self.graph
+        table: dict[RuleText, int] = {}  # every rule is told once
+        entries = [_entry(entry, self.home[entry.id].number, table) for entry in graph.entries]
         return {
             "title": self.title,
             "message": graph.message,
             "root": graph.root,
             "keptBytes": graph.kept_bytes,
-            "entries": [_entry(entry, self.home[entry.id].number) for entry in graph.entries],
-            "edges": [asdict(edge) for edge in graph.edges],
-            "steps": [asdict(step) for step in graph.steps],
+            "entries": entries,
+            "rules": [vars(rule) for rule in table],
+            "edges": [vars(edge) for edge in graph.edges],
+            "steps": [vars(step) for step in graph.steps],
             "groups": [
                 {
                     "title": group.title,
@@ -108,7 +110,7 @@ def _packaged(name: str) -> str:
     return (resources.files(__package__) / "page" / name).read_text(encoding="utf-8")
 
 
-def _entry(entry: Entry, group: int) -> dict:
+def _entry(entry: Entry, group: int, table: dict[RuleText, int]) -> dict:
     node = entry.node
     return {
         "id": entry.id,
@@ -123,8 +125,8 @@ def _entry(entry: Entry, group: int) -> dict:
         "values": entry.values,
         "gradients": entry.gradients,
         "kept": entry.kept,
-        "rules": entry.rules,
-        "frames": [asdict(frame) | {"file": _short(frame.file)} for frame in entry.frames],
+        "rules": [{"to": r["to"], "rule": table.setdefault(r["rule"], len(table))} for r in entry.rules],
+        "frames": [vars(frame) | {"file": _short(frame.file)} for frame in entry.frames],
         "parameters": entry.parameters,
     }
 

@@ -16,8 +16,10 @@ function shape(tag, attributes = {}, text) {
 // What is true for the whole run.
 
 const stepOf = new Map(steps.map((step, k) => [step.entry, k + 1])); // the step in which a node is visited
-const expected = new Map(); // how many contributions a node gets in all
-for (const step of steps) for (const sent of step.sent) expected.set(sent.to, (expected.get(sent.to) || 0) + 1);
+const arrivals = entries.map(() => []); // what a node is sent, and in which step
+steps.forEach((step, k) => step.sent.forEach((sent) => arrivals[sent.to].push({ ...sent, from: step.entry, step: k + 1 })));
+const usersOf = entries.map(() => []);
+for (const edge of edges) usersOf[edge.source].push(edge.target);
 
 const usedOutputs = new Set(edges.map((edge) => `${edge.source} ${edge.output}`));
 
@@ -61,7 +63,7 @@ function sizeOf(item) {
   const lines = item[0] === "g" ? groupLines(number) : linesOf(entries[number]);
   let width = Math.max(textWidth(lines[0], 13) * 1.07, textWidth(lines[1], 11.5)) + 28;
   if (item[0] === "n" && steps.length)
-    for (const line of [gradientLine(entries[number], steps.length), expected.get(number) > 1 ? "10 of 10 arrived" : ""])
+    for (const line of [gradientLine(entries[number], steps.length), arrivals[number].length > 1 ? "10 of 10 arrived" : ""])
       width = Math.max(width, textWidth(line, 11.5) * 1.07 + 28);
   return { width: Math.max(width, 76), height: NODE_HEIGHT };
 }
@@ -73,12 +75,12 @@ function gradientLine(entry, step) {
     return gradient ? `∂ ${shortNumbers(gradient) || `norm ${gradient.norm}`}` : "";
   }
   const arrived = arrivalsAt(entry.id, step).length;
-  const all = expected.get(entry.id);
+  const all = arrivals[entry.id].length;
   return !arrived ? "" : all === 1 ? "arrived" : `${arrived} of ${all} arrived`;
 }
 
 function arrivalsAt(id, step) {
-  return steps.slice(0, step).flatMap((s) => s.sent.filter((sent) => sent.to === id).map((sent) => ({ ...sent, from: s.entry })));
+  return arrivals[id].filter((arrival) => arrival.step <= step);
 }
 
 function draw() {
@@ -130,7 +132,7 @@ function drawEdge(edge, tensor, group, arranged, left, top, svg) {
 
 // The nodes that a piece of an edge leads to.
 function usersBehind(name, tensor, group) {
-  const users = edges.filter((edge) => edge.source === tensor).map((edge) => edge.target);
+  const users = usersOf[tensor];
   const number = +name.slice(1);
   if (name[0] === "n") return users.filter((user) => user === number);
   if (name[0] === "g") return users.filter((user) => membersOf[number].includes(user));
@@ -209,7 +211,7 @@ function update() {
     byId(id).disabled = off;
   byId("sentence").textContent = sentence(active);
   const chosen = entries[view.chosen];
-  byId("panel").replaceChildren(panelOf(chosen, placeOf(chosen.id), arrivalsAt(chosen.id, step), senders.has(chosen.id), nameOf));
+  byId("panel").replaceChildren(panelOf(chosen, tape.rules, placeOf(chosen.id), arrivalsAt(chosen.id, step), senders.has(chosen.id), nameOf));
 }
 
 function sentence(active) {

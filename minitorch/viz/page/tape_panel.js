@@ -63,9 +63,9 @@ function summaries(list, missing) {
   return list.filter(Boolean).map(summaryView);
 }
 
-function formulaView(rule, nameOf) {
+function formulaView(rule, to, nameOf) {
   const view = element("div", { class: "rule" });
-  view.append(element("div", { class: "fact" }, `for ${rule.name}, which is ${nameOf(rule.to)}:`));
+  view.append(element("div", { class: "fact" }, `for ${rule.name}, which is ${nameOf(to)}:`));
   if (rule.formula) {
     const formula = element("div", { class: "formula" });
     formula.innerHTML = rule.formula;
@@ -82,7 +82,7 @@ function frameView(frame) {
 }
 
 // arrivals: [{ from, value, summed }]: what has reached the node up to this step.
-function panelOf(entry, place, arrivals, isVisited, nameOf) {
+function panelOf(entry, rules, place, arrivals, isVisited, nameOf) {
   const panel = document.createDocumentFragment();
   panel.append(element("h2", {}, nameOf(entry.id)));
   const about = [place, entry.kind === "operation" ? [entry.primitive, entry.backward].filter(Boolean).join(" · ") : entry.kind === "leaf" ? "a leaf: here a gradient ends, in .grad" : "needs no gradient"];
@@ -98,7 +98,7 @@ function panelOf(entry, place, arrivals, isVisited, nameOf) {
   panel.append(...[
     section("Value", summaries(entry.values, missing)),
     section("Gradient of the loss", gradient),
-    section("Rules", entry.rules.map((rule) => formulaView(rule, nameOf))),
+    section("Rules", entry.rules.map(({ rule, to }) => formulaView(rules[rule], to, nameOf))),
     section("Kept for the rules", entry.kept.map((k) => element("div", { class: "fact" }, `${k.name}: ${shapeText(k.shape)}, ${bytesText(k.bytes)}${k.leaf ? " (a leaf's own memory)" : ""}`))),
     section("Called from", entry.frames.map(frameView)),
   ].filter(Boolean));
