@@ -28,12 +28,16 @@ CHAPTERS = {path.stem: path for path in chapter.chapters()}
 EXERCISES = {f"{n}-{e.name}": e for n in numbers() for e in exercises(n)}
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_the_code_of_a_chapter_runs(name, tmp_path, monkeypatch):
+PAGES = CHAPTERS | {path.stem: path for path in chapter.others()}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch):
     plt = pytest.importorskip("matplotlib.pyplot")
-    monkeypatch.chdir(tmp_path)
+    # Chapters may write files; the other pages read what lies beside them.
+    monkeypatch.chdir(tmp_path if name in CHAPTERS else PAGES[name].parent)
     with plt.rc_context():
-        chapter.run_cells(CHAPTERS[name])
+        chapter.run_cells(PAGES[name])
         plt.close("all")
 
 

@@ -36,6 +36,12 @@ def chapters() -> list[Path]:
     return sorted(CHAPTERS.glob("[0-9][0-9]_*.md"))
 
 
+def others() -> list[Path]:
+    """The other pages of the documentation that run code."""
+    pages = (path for path in CHAPTERS.parent.rglob("*.md") if path.parent != CHAPTERS and "_build" not in path.parts)
+    return sorted(path for path in pages if next(blocks(path, "code-cell"), None))
+
+
 def blocks(path: Path, name: str) -> Iterator[Block]:
     text = path.read_text()
     for found in FENCE.finditer(text):
