@@ -37,6 +37,10 @@ LAYERS = {
 }
 
 
+def gates(dtype, *sizes):
+    return [np.ones((3, size), dtype) for size in sizes]
+
+
 def image(dtype):
     return np.ones((2, 2, 6, 6), dtype)
 
@@ -205,6 +209,10 @@ EXAMPLES: dict[str, Callable] = {
     **dict.fromkeys(("softmax_backward", "log_softmax_backward"), softmax_backward),
     "logsumexp_dims": partial(one, dim=(1,), keepdim=False),
     "cross_entropy_of_classes": lambda run, dtype: run(rows(dtype), np.zeros(3, np.int64), **MEAN),
+    "lstm_gates": lambda run, dtype: run(*gates(dtype, 8, 2)),
+    "lstm_gates_backward": lambda run, dtype: run(*gates(dtype, 2, 2, 2, 2, 8)),
+    "gru_gates": lambda run, dtype: run(*gates(dtype, 6, 6, 2)),
+    "gru_gates_backward": lambda run, dtype: run(*gates(dtype, 2, 6, 2, 6)),
     "cross_entropy_backward": lambda run, dtype: run(np.ones((), dtype), rows(dtype), np.zeros(3, np.int64), **MEAN),
 }
 

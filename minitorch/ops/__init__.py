@@ -46,6 +46,7 @@ from . import (
     qr,
     random,
     rearrange,
+    recurrent,
     redraw,
     reduce,
     resize,
@@ -75,7 +76,7 @@ __all__ = [
     "differences", "distances", "dropout", "eigen", "einsum", "embedding", "extrema", "families", "gamma", "grid",
     "implicit", "index", "inverse", "join", "logic", "loss", "loss_binary", "loss_ctc", "loss_margin",
     "loss_regression", "lu", "matmul", "moments", "norm", "norms", "pad", "part", "permute", "pick", "pool", "powers",
-    "product", "pseudoinverse", "qr", "random", "rearrange", "redraw", "reduce", "resize", "rms_norm", "rounding",
+    "product", "pseudoinverse", "qr", "random", "rearrange", "recurrent", "redraw", "reduce", "resize", "rms_norm", "rounding",
     "rrelu", "scan", "scatter", "scatter_reduce", "search", "shape", "singular", "smooth", "softmax", "sort", "special",
     "split", "statistics", "transcendental", "triangular", "turn", "unfold",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ...core.tensor import Tensor
 from ...ops.join import cat
+from ...ops.recurrent import gru_cell, lstm_cell
 from .. import functional as F
 
 
@@ -25,29 +26,22 @@ def rnn_relu_step(x: Tensor, state: tuple, w_hh, b_hh, w_hr=None) -> tuple:
 
 
 def lstm_step(x: Tensor, state: tuple, w_hh, b_hh, w_hr=None) -> tuple:
-    """i, f, g, o = x + W_hh h + b_hh;  c' = sigm(f) c + sigm(i) tanh(g);  h' = W_hr (sigm(o) tanh(c')).
+    """h', c' = lstm_cell(x + W_hh h + b_hh, c), where x = W_ih input + b_ih; h' is then projected, if there is a w_hr.
 
-    x = W_ih input + b_ih. Without w_hr, h' is not projected. Hochreiter, Schmidhuber (1997); Sak et al. (2014).
+    Hochreiter, Schmidhuber (1997); Sak et al. (2014).
     """
     h, c = state
-    i, f, g, o = (x + F.linear(h, w_hh, b_hh)).chunk(4, -1)
-    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-    h = o.sigmoid() * c.tanh()
+    h, c = lstm_cell(x + F.linear(h, w_hh, b_hh), c)
     return (h if w_hr is None else F.linear(h, w_hr), c)
 
 
 def gru_step(x: Tensor, state: tuple, w_hh, b_hh, w_hr=None) -> tuple:
-    """r = sigm(x_r + y_r);  z = sigm(x_z + y_z);  n = tanh(x_n + r y_n);  h' = n + z (h - n).
+    """h' = gru_cell(x, W_hh h + b_hh, h), where x = W_ih input + b_ih.
 
-    x = W_ih input + b_ih, y = W_hh h + b_hh. Cho et al. (2014), with the reset gate after the product.
+    Cho et al. (2014), with the reset gate after the product.
     """
     (h,) = state
-    x_r, x_z, x_n = x.chunk(3, -1)
-    y_r, y_z, y_n = F.linear(h, w_hh, b_hh).chunk(3, -1)
-    r = (x_r + y_r).sigmoid()
-    z = (x_z + y_z).sigmoid()
-    n = (x_n + r * y_n).tanh()
-    return ((h - n) * z + n,)
+    return (gru_cell(x, F.linear(h, w_hh, b_hh), h),)
 
 
 STEPS = {"RNN_TANH": rnn_tanh_step, "RNN_RELU": rnn_relu_step, "LSTM": lstm_step, "GRU": gru_step}
