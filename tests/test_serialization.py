@@ -1,5 +1,6 @@
 """save and load: what torch wrote is read, what was saved comes back with its sharing, and no file runs anything."""
 
+import argparse
 import io
 import pickle
 import zipfile
@@ -169,6 +170,50 @@ def test_hostile_files_run_nothing_and_are_told_apart(tmp_path, zipped, call, na
     with pytest.raises(UnsafeFileError, match=name) as told:
         minitorch.load(tmp_path / "x")
     assert str(tmp_path / "x") in str(told.value) and isinstance(told.value, pickle.UnpicklingError)
+    assert not ran
+
+
+class Config:
+    """What a program of its own keeps beside the weights."""
+
+    def __init__(self, width):
+        self.width = width
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_program_can_vouch_for_classes(tmp_path, zipped):
+    config = Config(torch.arange(3.0))
+    config.inner = argparse.Namespace(lr=0.1)
+    torch.save({"config": config, "again": config}, tmp_path / "x", _use_new_zipfile_serialization=zipped)
+    serialization = minitorch.serialization
+    with pytest.raises(UnsafeFileError, match=r"Config.*safe_globals"):
+        minitorch.load(tmp_path / "x")
+    with serialization.safe_globals([Config]), pytest.raises(UnsafeFileError, match=r"argparse\.Namespace"):
+        minitorch.load(tmp_path / "x")
+    with serialization.safe_globals([Config, (argparse.Namespace, "argparse.Namespace")]):
+        assert serialization.get_safe_globals() == [Config, argparse.Namespace]
+        read = minitorch.load(tmp_path / "x")
+    assert read["config"] is read["again"] and type(read["config"]) is Config
+    assert read["config"].width.tolist() == [0, 1, 2] and read["config"].inner.lr == 0.1
+    assert serialization.get_safe_globals() == []
+    serialization.add_safe_globals([Config])
+    assert serialization.get_safe_globals() == [Config]
+    serialization.clear_safe_globals()
+    for wrong in (3, (Config, 3)):
+        with pytest.raises((TypeError, ValueError), match="Expected a callable"):
+            serialization.add_safe_globals([wrong])
+
+
+def test_what_is_vouched_for_opens_no_other_door(tmp_path):
+    """Neither another class through NEWOBJ, nor a function under the name of one that is vouched for."""
+    with minitorch.serialization.safe_globals([Config]):
+        torch.save({"a": Malicious(ran.append, 1)}, tmp_path / "x")
+        with pytest.raises(UnsafeFileError, match="getattr"):
+            minitorch.load(tmp_path / "x")
+        for made in (pickle.EMPTY_DICT, b"ctorch\nSize\n", b"ccollections\nOrderedDict\n"):
+            pickled = b"\x80\x02" + made + pickle.EMPTY_TUPLE + pickle.NEWOBJ + pickle.STOP
+            with pytest.raises(UnsafeFileError, match="it makes a"):
+                minitorch.load(archive(tmp_path / "y", pickled=lambda _, pickled=pickled: pickled))
     assert not ran
 
 

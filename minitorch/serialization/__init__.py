@@ -22,10 +22,14 @@ from ..io.atomic import replacing
 from ..io.checkpoint import KEY, from_arrays, to_bytes
 from ..io.safetensors import CheckpointError, load_arrays
 from ..nn.parameter import Parameter
+from .allowed import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
 from .archives import read_legacy, read_zip
 from .unpickler import Opener, UnsafeFileError, restricted, trusting
 
-__all__ = ["CheckpointError", "UnsafeFileError", "load", "save"]
+__all__ = [
+    "CheckpointError", "UnsafeFileError", "add_safe_globals", "clear_safe_globals", "get_safe_globals", "load", "safe_globals",
+    "save",
+]  # fmt: skip
 
 TENSOR_KINDS = {"tensor": Tensor, "parameter": Parameter}
 
@@ -68,7 +72,8 @@ def load(
 
     map_location: where the tensors go; only "cpu" can be asked for, and where they were saved from does not matter.
     weights_only: False lets the file name any class or function and call it. Then it can do whatever you can: use it for
-    files of your own only. Otherwise such a file is refused with an `UnsafeFileError` that says what it asked for.
+    files of your own only. Otherwise such a file is refused with an `UnsafeFileError` that says what it asked for, unless
+    the program vouches for that: `with serialization.safe_globals([Config]):`.
 
     FileNotFoundError; `CheckpointError` for a file that is damaged, cut off or something else.
     """

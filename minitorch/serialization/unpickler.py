@@ -2,7 +2,8 @@
 
 A pickle is a program: it names functions and calls them. `RestrictedUnpickler` knows the instructions that data need,
 and of functions only the dozen that torch writes for tensors, parameters and a few containers. Each has an equal here,
-which looks at its arguments. Whatever else a file names is refused, by its name, before anything of it is called.
+which looks at its arguments. Whatever else a file names is refused, by its name, before anything of it is called, unless
+the program vouches for it (`safe_globals`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..devices import device
 from ..io.safetensors import CheckpointError
 from ..nn.parameter import Parameter
 from ..shapes import Size
+from .allowed import is_vouched, vouched_by_name
 
 LARGEST_VIEW = 1 << 30  # bytes that an expanded tensor may seem to have, if its storage has fewer
 
@@ -169,7 +171,7 @@ INSTRUCTIONS = frozenset(
     + pickle.EMPTY_DICT + pickle.SETITEM + pickle.SETITEMS + pickle.EMPTY_LIST + pickle.APPEND + pickle.APPENDS
     + pickle.EMPTY_SET + pickle.ADDITEMS + pickle.EMPTY_TUPLE + pickle.TUPLE + pickle.TUPLE1 + pickle.TUPLE2 + pickle.TUPLE3
     + pickle.BINPUT + pickle.LONG_BINPUT + pickle.BINGET + pickle.LONG_BINGET + pickle.MEMOIZE
-    + pickle.GLOBAL + pickle.STACK_GLOBAL + pickle.REDUCE + pickle.BUILD + pickle.BINPERSID
+    + pickle.GLOBAL + pickle.STACK_GLOBAL + pickle.REDUCE + pickle.NEWOBJ + pickle.BUILD + pickle.BINPERSID
 )  # fmt: skip
 
 FindStorage = Callable[[tuple], np.ndarray]
@@ -188,13 +190,14 @@ class RestrictedUnpickler(PythonUnpickler):
         self.find_storage = find_storage
 
     def find_class(self, module: str, name: str) -> Any:
-        try:
-            return KNOWN[f"{module}.{name}"]
-        except KeyError:
+        known = KNOWN.get(f"{module}.{name}", vouched_by_name(f"{module}.{name}"))
+        if known is None:
             raise UnsafeFileError(
                 f"Weights only load failed. It asks for {module}.{name}, which is not among the things that data need, "
-                "and could run code. If you know where the file comes from and trust it, use weights_only=False."
-            ) from None
+                "and could run code. If you know that it is harmless, vouch for it with torch.serialization."
+                "safe_globals; if you trust the whole file, use weights_only=False."
+            )
+        return known
 
     def persistent_load(self, pid: Any) -> np.ndarray:
         return self.find_storage(pid)
@@ -202,11 +205,20 @@ class RestrictedUnpickler(PythonUnpickler):
     def load_reduce(self) -> None:
         arguments = self.stack.pop()
         function = self.stack[-1]
-        if not isinstance(function, Allowed) or type(arguments) is not tuple:
+        if not (isinstance(function, Allowed) or is_vouched(function)) or type(arguments) is not tuple:
             raise UnsafeFileError(f"it calls {function!r:.80}")
         self.stack[-1] = function(*arguments)
 
+    def load_newobj(self) -> None:
+        arguments, kind = self.stack.pop(), self.stack[-1]
+        if not (is_vouched(kind) and isinstance(kind, type)) or type(arguments) is not tuple:
+            raise UnsafeFileError(f"it makes a {kind!r:.80}")
+        self.stack[-1] = kind.__new__(kind, *arguments)
+
     def load_build(self) -> None:
+        if is_vouched(type(self.stack[-2])):
+            super().load_build()
+            return
         state = self.stack.pop()
         target = self.stack[-1]
         if type(target) is not OrderedDict or type(state) is not dict:
@@ -239,7 +251,7 @@ class RestrictedUnpickler(PythonUnpickler):
             raise UnsafeFileError(f"it puts items into a {type(target).__name__}")
 
     for _instruction, _method in (
-        (pickle.REDUCE, load_reduce), (pickle.BUILD, load_build), (pickle.SETITEM, load_setitem),
+        (pickle.REDUCE, load_reduce), (pickle.NEWOBJ, load_newobj), (pickle.BUILD, load_build), (pickle.SETITEM, load_setitem),
         (pickle.SETITEMS, load_setitems), (pickle.APPEND, load_append), (pickle.APPENDS, load_appends),
         (pickle.ADDITEMS, load_additems),
     ):  # fmt: skip

@@ -77,8 +77,13 @@ def page() -> str:
         "",
         "Names that concern GPUs, several processes, or compilers exist where a program for one CPU may call them, and do what is",
         "right there: `cuda.is_available()` is False, a collective of one process changes nothing, `compile` and `jit.script`",
-        "return what they are given, and `amp.autocast` changes no types. What needs such a device, several processes or a",
-        "compiled program raises an error that says so.",
+        "return what they are given. What needs such a device, several processes or a compiled program raises an error that",
+        "says so.",
+        "",
+        "**Mixed precision changes no types here.** `autocast` is entered and left, and `is_autocast_enabled` answers",
+        "accordingly, but every operation computes in the types of its inputs: NumPy's half precision is slower than float32, not",
+        "faster. So a program under `autocast(\"cpu\", dtype=bfloat16)` gives float32's results, where torch rounds those of",
+        "products and convolutions to three digits. `GradScaler(\"cpu\")` scales, skips and grows as torch's does.",
     ]
     for area in dict.fromkeys(name.area for name in names):
         here = [name for name in names if name.area == area]
