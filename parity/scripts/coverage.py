@@ -82,8 +82,8 @@ def page() -> str:
         "",
         "**Mixed precision changes no types here.** `autocast` is entered and left, and `is_autocast_enabled` answers",
         "accordingly, but every operation computes in the types of its inputs: NumPy's half precision is slower than float32, not",
-        "faster. So a program under `autocast(\"cpu\", dtype=bfloat16)` gives float32's results, where torch rounds those of",
-        "products and convolutions to three digits. `GradScaler(\"cpu\")` scales, skips and grows as torch's does.",
+        'faster. So a program under `autocast("cpu", dtype=bfloat16)` gives float32\'s results, where torch rounds those of',
+        'products and convolutions to three digits. `GradScaler("cpu")` scales, skips and grows as torch\'s does.',
     ]
     for area in dict.fromkeys(name.area for name in names):
         here = [name for name in names if name.area == area]
