@@ -2,6 +2,7 @@
 
 import ast
 import math
+import pickle
 import textwrap
 
 import numpy as np
@@ -15,6 +16,8 @@ from parity.scripts import run as scripts  # noqa: E402
 from parity.scripts.compare import compare  # noqa: E402
 from parity.scripts.coverage import has  # noqa: E402
 from parity.scripts.kept import Kept, apart, keep  # noqa: E402
+from parity.scripts.nudged import nudged  # noqa: E402
+from parity.scripts.recorder import Call  # noqa: E402
 from parity.scripts.scan import scan  # noqa: E402
 
 # Everything at once: initial weights, shuffled batches, dropout, batch norm, a schedule, an edit in place, a bias that
@@ -185,6 +188,69 @@ def test_dtype_shape_and_requires_grad_count():
     a = kept(np.ones(3, np.float32))
     for other in (kept(np.ones(3), "float64"), kept(np.ones((3, 1), np.float32)), Kept("float32", (3,), True, None)):
         assert apart(other, a).far == math.inf
+
+
+# The control run, and what is excused, on traces made by hand.
+
+
+def trace(path, *calls):
+    with path.open("wb") as file:
+        write = pickle.Pickler(file).dump
+        write([])
+        for call in calls:
+            write(call)
+    return path
+
+
+def relu_and_loss(value):
+    tensor = kept(np.array([value, 0.5], np.float32))
+    loss = Call("Tensor.item", ("program.py", 4), [tensor], [float(value)])
+    return Call("nn.functional.relu", ("program.py", 3), [kept(np.ones(2, np.float32))], [tensor]), loss
+
+
+@pytest.mark.parametrize(("control", "same"), [(None, False), (1.0001, False), (1.0003, True)])
+def test_ten_times_what_the_control_moves_is_rounding_that_grew(tmp_path, control, same):
+    ours, theirs = trace(tmp_path / "a", *relu_and_loss(1.002)), trace(tmp_path / "b", *relu_and_loss(1.0))
+    third = None if control is None else trace(tmp_path / "c", *relu_and_loss(control))
+    found = compare(ours, theirs, third)
+    assert (found.same, found.controlled) == (same, control is not None)
+    assert same or found.by_values and found.first.call.name == "nn.functional.relu"
+    if control is not None:
+        assert found.moved == pytest.approx(control - 1, rel=1e-2)
+
+
+def test_a_control_explains_no_other_type_and_no_other_order(tmp_path):
+    relu, loss = relu_and_loss(1.0)
+    wide = Call(relu.name, relu.where, relu.inputs, [kept(np.array([1.0, 0.5]), "float64")])
+    theirs, control = trace(tmp_path / "a", relu, loss), trace(tmp_path / "b", *relu_and_loss(2.0))
+    for calls in ((wide, loss), (loss, relu), (relu,)):
+        found = compare(trace(tmp_path / "c", *calls), theirs, control)
+        assert not found.same and not found.by_values
+
+
+def test_optimizers_of_one_class_are_told_apart(tmp_path):
+    def step(line, size, gradient):
+        before, after = kept(np.ones(size, np.float32)), kept(np.full(size, 0.9, np.float32))
+        given = [before, kept(np.full(size, gradient, np.float32))]
+        return Call("optim.Adam.step", ("program.py", line), given, [after], ["parameter 0"], [0.1])
+
+    calls = [step(line, size, 0.5) for _ in range(2) for line, size in ((7, 3), (9, 5))]
+    theirs = trace(tmp_path / "a", *calls)
+    ours = trace(tmp_path / "b", *[step(line, size, 0.5 + 1e-7) for _ in range(2) for line, size in ((7, 3), (9, 5))])
+    assert compare(ours, theirs).same
+
+
+def test_the_control_starts_one_unit_off():
+    start = torch.tensor([0.0, 0.0, 1.0, 1.0, -2.0, -2.0])
+    parameter = torch.nn.Parameter(start.clone())
+    with nudged(torch):
+        torch.optim.SGD([parameter], lr=1.0)
+    off = (parameter - start).tolist()
+    assert [np.sign(x) for x in off] == [1, -1] * 3
+    assert [abs(x) for x in off] == [2.0**-23, 2.0**-23, 2.0**-23, 2.0**-24, 2.0**-23, 2.0**-22]
+    untouched = torch.nn.Parameter(start.clone())
+    torch.optim.SGD([untouched], lr=1.0)
+    assert (untouched == start).all()
 
 
 # Reading programs for the names they use.

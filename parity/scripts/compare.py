@@ -179,7 +179,7 @@ class Comparer:
                 self.part(mine, true, label, difference, allowed)
             elif difference.far > found.widest[0]:
                 found.widest = difference.far, true
-        if mine.stream != true.stream:
+        if None not in (mine.stream, true.stream) and mine.stream != true.stream:
             how = Apart(math.inf, "state of the generator", mine.stream, true.stream)
             self.part(mine, true, "the random stream: this call drew other numbers, or more, or fewer", how, 0)
         self.read_numbers(mine, true)

@@ -68,7 +68,7 @@ class Call:
     labels: list[str] = field(default_factory=list)  # of the outputs, where they are not simply what was returned
     rates: list[float] = field(default_factory=list)  # of an optimizer's step: the learning rate of every parameter
     error: tuple[str, str] | None = None
-    stream: int = 0  # checksum of the default generator's state after the call
+    stream: int | None = 0  # checksum of the default generator's state after the call; None where it cannot be read
 
 
 class Program(dict):
@@ -167,9 +167,10 @@ class Recorder:
             if leaf is not None and leaf.grad is not None:
                 yield f"gradient of leaf {i}, {self.tensor(leaf, readable=False)}", leaf.grad
 
-    def stream(self) -> int:
+    def stream(self) -> int | None:
         """A checksum of the default generator's state: what the next random number depends on."""
-        return zlib.crc32(self.library.get_rng_state().numpy())
+        state = self.array(self.library.get_rng_state())
+        return None if state is None else zlib.crc32(state)
 
     # taking down
 
