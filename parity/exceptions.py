@@ -306,6 +306,88 @@ LINES: tuple[KnownLine, ...] = (
 )
 
 
+@dataclass(frozen=True)
+class KnownEdge:
+    """A call at the edge of what an operation takes (tests/test_boundaries.py); `pattern` describes what differs."""
+
+    reason: str
+    pattern: str
+
+
+EDGES: tuple[KnownEdge, ...] = (
+    KnownEdge(
+        "both refuse; which class torch raises depends on the path that it takes inside, for the same mistake",
+        r"(index_select|index_copy|index_fill|index_reduce\S*|scatter\S*|baddbmm|addbmm|embedding|linalg.lu_solve|"
+        r"nn.functional.(multi_head_attention_forward|cross_entropy|nll_loss|bilinear|embedding|rms_norm))\(.*"
+        r"minitorch raises (IndexError|RuntimeError).*torch raises (RuntimeError|IndexError|ValueError)",
+    ),
+    KnownEdge(
+        "torch does not look at an argument that changes nothing: the dimension of a 0-th difference or of one vector's "
+        "dot product, dropout of 0, the biases of nothing, indices into nothing",
+        r"(diff|linalg.vecdot|index_add|\S*scaled_dot_product_attention)\(.*torch raises nothing",
+    ),
+    KnownEdge(
+        "torch reads beyond the padded input, or leaves memory as it was, where a circular padding is negative",
+        r"pad.circular\(.*\(-?\d, -?\d\)",
+    ),
+    KnownEdge("an unsorted topk comes in the order its selection ends in", r"forward of topk\(.*False\)"),
+    KnownEdge(
+        "torch takes one-dimensional vectors for dot(), which does not broadcast", r"linalg.vecdot\(float64\[\d\], "
+    ),
+    KnownEdge(
+        "torch resizes to an image without elements in one mode only, and pads to one in one direction only; minitorch "
+        "refuses it in all",
+        r"(interpolate.area|pad.replicate_negative)\(.*minitorch raises RuntimeError.*torch raises nothing",
+    ),
+    KnownEdge(
+        "minitorch drops leading dimensions of one element from values, as torch does in x[index] = values",
+        r"index_put\(float64\[5, 5\], \(int64\[\] = 4\), float64\[1, 5\]",
+    ),
+    KnownEdge(
+        "types for which torch has no kernel, where minitorch computes; or one that minitorch lacks",
+        r" (isin|\S*svd|einsum|\S*bilinear|\S*bicubic|linalg.vander|\S*embedding_bag|addcmul|clamp|ceil|floor|trunc|frac|"
+        r"logaddexp2?|scatter_reduce.mean|matmul|__rmatmul__|trace|\S*prelu|\S*threshold|\S*conv_transpose[123]d|"
+        r"\S*avg_pool3d|\S*lp_pool3d|\S*multi\w*_margin_loss|round.decimals_0|histc|index_reduce.mean|bucketize|\S*rrelu|\S*grid_sample|\S*ctc_loss)\(.*"
+        r"(not implemented for|Unsupported input type|supports floating point|scalar types|torch raises nothing)",
+    ),
+    KnownEdge(
+        "torch refuses to record a floating part that is written into integers; nothing flows through it in minitorch",
+        r"_scatter\(.*Autograd not support dtype",
+    ),
+    KnownEdge(
+        "torch looks whether a number fits the type of the tensor; minitorch writes what NumPy makes of it",
+        r"(index_fill|threshold)\(uint8.*without overflow",
+    ),
+    KnownEdge(
+        "at 0 torch's second gradient takes the other piece than its first, or is nan",
+        r"grad2 of (\S*prelu|sinc|__rpow__|float_power)\(",
+    ),
+    KnownEdge("of no elements torch's gradient is nan", r"grad of \S*group_norm\(float64\[1, 6, 0\]"),
+    KnownEdge(
+        "the covariance of no elements is nan, which depends on nothing", r"grad of (cov|corrcoef)\(float64\[0\]"
+    ),
+    KnownEdge(
+        "torch's least squares repeats solutions where B is a batch of vectors or a matrix, and has no residuals without "
+        "unknowns",
+        r"linalg.lstsq\S*\(float64\[(1, 2, 3|2, 0)\]",
+    ),
+    KnownEdge("a 0-dim target for a batch of one", r"multi_margin_loss\(float64\[1, 5\], int64\[\]"),
+    KnownEdge(
+        "torch asserts in Python for embedding and raises a RuntimeError in C++ for embedding_bag; minitorch does the first",
+        r"embedding_bag\(.*padding_idx must be within",
+    ),
+    KnownEdge(
+        "torch takes weights and biases of more dimensions where they fit by chance",
+        r"functional.(linear|multi_head_attention_forward)\(.*torch raises nothing",
+    ),
+)
+
+
+def known_boundary(text: str) -> bool:
+    """Whether what differs at an edge, as `text` says it, is known."""
+    return any(re.search(entry.pattern, text) for entry in EDGES)
+
+
 def known_line(line: str, theirs: str, ours: str) -> KnownLine | None:
     """The entry that covers what a line of a program raised on the two sides ("" for nothing), if any."""
     return next((entry for entry in LINES if entry.covers(line, theirs, ours)), None)

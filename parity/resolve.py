@@ -42,7 +42,11 @@ def names_by_identity() -> dict[int, str]:
 def slice_along(input: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Any:
     """``aten::slice``, which torch's users write as ``input[:, start:end:step]``."""
     if input.ndim == 0:
-        raise RuntimeError("slice() cannot be applied to a 0-dim tensor.")
+        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+    if not -input.ndim <= dim < input.ndim:
+        raise IndexError(f"slice(): dimension {dim} out of range for shape {list(input.shape)}")
+    if step < 1:
+        raise RuntimeError(f"slice(): step must be positive, got {step}")
     return input[(slice(None),) * (dim % input.ndim) + (slice(start, end, step),)]
 
 

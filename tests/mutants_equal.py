@@ -1,9 +1,77 @@
 """Mutants of `python -m tests.mutate` that compute what the original computes: no test can catch them, and why."""
 
-EQUAL: dict[str, str] = {
-    "activation.py boundary: leaky: input > 0  ->  input >= 0": "at 0 both pieces are 0",
-    "adaptive_pool.py dtype: unpool_planes: SAME -> KEEP": "its one floating input is only moved: nothing is rounded",
-    "arithmetic.py boundary: remainder: other < 0  ->  other <= 0": "a rest by 0 is nan whatever is added",
-    "arithmetic.py boundary: remainder: rest < 0  ->  rest <= 0": "the same condition demands that the rest is not 0",
-    "arithmetic.py boundary: _integer_power: exponent < 0  ->  exponent <= 0": "0 takes the place of an exponent of 0",
+BY_REASON: dict[str, tuple[str, ...]] = {
+    "at the bound both pieces are 0": (
+        "activation.py boundary: leaky: input > 0  ->  input >= 0",
+        "activation.py boundary: prelu_kernel: input > 0  ->  input >= 0",
+        "activation.py boundary: softshrink_kernel: input < -bound  ->  input <= -bound",
+        "activation.py boundary: softshrink_kernel: input > bound  ->  input >= bound",
+    ),
+    "both formulas hold at the bound": (
+        "arithmetic.py boundary: lerp_between: np.abs(weight) < 0.5  ->  np.abs(weight) <= 0.5",
+        "qr.py boundary: _qr_gradient: m >= n  ->  m > n",
+        "special.py boundary: erfc_array: size < 0.84375  ->  size <= 0.84375",
+        "special.py boundary: erfc_array: size < 1.25  ->  size <= 1.25",
+        "gamma.py boundary: regularized: x < a + 1  ->  x <= a + 1",
+    ),
+    "what is added for a square matrix is empty or 0": (
+        "lu.py boundary: _lu_gradient: n > k  ->  n >= k",
+        "singular.py boundary: _svd_rule: u.array.shape[-2] > k  ->  u.array.shape[-2] >= k",
+        "elimination.py boundary: lu_decompose: stop < n  ->  stop <= n",
+    ),
+    "a shortcut: the general way, taken instead, gives the same": (
+        "softmax.py boundary: softmax_function: 0 <= dim < input.array.ndim  ->  0 < dim < input.array.ndim",
+        "softmax.py boundary: log_softmax_function: 0 <= dim < input.array.ndim  ->  0 < dim < input.array.ndim",
+        "softmax.py boundary: functional_softmax: -ndim <= dim < ndim  ->  -ndim < dim < ndim",
+        "reduce.py boundary: reduced_dims: 0 <= dim < ndim  ->  0 < dim < ndim",
+        "shape.py boundary: squeeze: 0 <= dim < len(shape)  ->  0 < dim < len(shape)",
+        "shape.py boundary: unsqueeze: 0 <= dim <= ndim  ->  0 < dim <= ndim",
+        "shape.py boundary: unsqueeze: 0 <= dim <= ndim  ->  0 <= dim < ndim",
+        "permute.py boundary: transpose: -ndim <= dim0 < ndim  ->  -ndim < dim0 < ndim",
+        "permute.py boundary: transpose: -ndim <= dim1 < ndim  ->  -ndim < dim1 < ndim",
+        "join.py boundary: _sizes: dim >= 0  ->  dim > 0",
+    ),
+    "at this size the one way is as good as the other, which differs in speed or in the order of additions": (
+        "only.py boundary: only: input.size < SMALL  ->  input.size <= SMALL",
+        "pick.py boundary: on_lines: index.size < 4096  ->  index.size <= 4096",
+        "product.py boundary: multiply_reduce: array.size <= 32  ->  array.size < 32",
+        "reduce.py boundary: add_reduce: input.size <= SMALL  ->  input.size < SMALL",
+        "reduce.py boundary: sum_all: input.size <= SMALL  ->  input.size < SMALL",
+        "reduce.py boundary: mean_all: input.size <= SMALL  ->  input.size < SMALL",
+        "reduce.py boundary: _add_along: 0 < n <= 8  ->  0 < n < 8",
+        "reduce.py boundary: _add_along: n <= BLOCK  ->  n < BLOCK",
+        "reduce.py boundary: _add_along: step < 16 * array.itemsize  ->  step <= 16 * array.itemsize",
+        "reduce.py boundary: _add_contiguous: n <= LONG  ->  n < LONG",
+        "reduce.py boundary: _cascade: n <= BLOCK  ->  n < BLOCK",
+        "distances.py boundary: <lambda>: rows > _FEW  ->  rows >= _FEW",
+        "sort.py boundary: _leading: n < 64  ->  n <= 64",
+        "sort.py boundary: _leading: 4 * k > n  ->  4 * k >= n",
+        "elimination.py boundary: _substitute: n > BLOCK  ->  n >= BLOCK",
+    ),
+    "an array without elements has left by the branch for small ones": (
+        "reduce.py boundary: _add_along: 0 < n <= 8  ->  0 <= n <= 8",
+    ),
+    "the axis itself is not among those before it": ("reduce.py boundary: add_reduce: e < d  ->  e <= d",),
+    "one more step of a series that has converged": (
+        "gamma.py boundary: _series: term > total * 1e-17  ->  term >= total * 1e-17",
+        "gamma.py boundary: _fraction: np.abs(step - 1) > 3e-16  ->  np.abs(step - 1) >= 3e-16",
+    ),
+    "integers are refused before": (
+        "activation.py dtype: hardswish_kernel: PROMOTE -> FLOAT",
+        "activation.py dtype: hardsigmoid_kernel: PROMOTE -> FLOAT",
+        "activation.py dtype: hardshrink_kernel: PROMOTE -> FLOAT",
+        "activation.py dtype: softshrink_kernel: PROMOTE -> FLOAT",
+        "arithmetic.py dtype: lerp_between: PROMOTE -> FLOAT",
+    ),
+    "its one floating input is only moved: nothing is rounded": (
+        "adaptive_pool.py dtype: unpool_planes: SAME -> KEEP",
+    ),
+    "a rest by 0 is nan whatever is added": ("arithmetic.py boundary: remainder: other < 0  ->  other <= 0",),
+    "the same condition demands that the rest is not 0": (
+        "arithmetic.py boundary: remainder: rest < 0  ->  rest <= 0",
+    ),
+    "0 takes the place of an exponent of 0": (
+        "arithmetic.py boundary: _integer_power: exponent < 0  ->  exponent <= 0",
+    ),
 }
+EQUAL: dict[str, str] = {name: reason for reason, names in BY_REASON.items() for name in names}

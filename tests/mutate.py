@@ -36,7 +36,9 @@ from .mutants_equal import EQUAL
 from .mutation_reach import Reach
 
 ROOT = Path(__file__).parent.parent
-SUITE = ("small_samples parity promotion creation random views rejection memory_order func engine own_function").split()
+SUITE = (
+    "small_samples boundaries parity promotion creation random views rejection memory_order func engine own_function"
+).split()
 WARM = 2  # tests of each mutant are first run without it
 SECONDS = 100  # of computing, after which a mutant counts as caught: it hangs
 OPTIONS = [
@@ -54,11 +56,14 @@ OPTIONS = [
 class Session:
     """A plugin of pytest: in place of running the tests it collected, run those of one mutant after the other."""
 
-    def __init__(self, mutants: list[Mutant], jobs: int) -> None:
-        self.mutants, self.jobs = mutants, jobs
+    def __init__(self, mutants: list[Mutant], jobs: int, json_path: Path | None) -> None:
+        self.mutants, self.jobs, self.json_path = mutants, jobs, json_path
         self.found: list[tuple[Mutant, str]] = []
         self.red = False  # whether a test failed
         self.unchanged: dict[str, bool] = {}
+
+    def pytest_configure(self, config):
+        config.option.tbstyle = "native"  # nobody reads it, and it is made in no time
 
     def pytest_runtest_logreport(self, report):
         self.red = self.red or report.failed
@@ -72,9 +77,16 @@ class Session:
         with session.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
             for mutant, verdict in self.verdicts(self.mutants, reach):
                 self.found.append((mutant, verdict))
+                self.write()
                 if not verdict.startswith("caught by"):
                     print(f"{verdict}: {mutant}", flush=True)
         return True
+
+    def write(self) -> None:
+        """After every verdict, so that a run that is ended leaves what it found."""
+        if self.json_path:
+            rows = [{"name": m.name, "line": m.line, "kind": m.kind, "verdict": v} for m, v in self.found]
+            self.json_path.write_text(json.dumps(rows, indent=1) + "\n")
 
     def passes(self, item) -> bool:
         """Whether a test passes without any change. Run once, here, so that what it loads is there for every child."""
@@ -176,12 +188,9 @@ def main(only, kind, every, first, jobs, survivors, listing, json_path) -> None:
         str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("test_ops_*.py")
     )
     os.chdir(ROOT)
-    session = Session([m for m in mutants if m.name not in EQUAL], jobs)
+    session = Session([m for m in mutants if m.name not in EQUAL], jobs, json_path)
     started = time.monotonic()
     pytest.main([*OPTIONS, *files], plugins=[session])
-    if json_path:
-        rows = [{"name": m.name, "line": m.line, "kind": m.kind, "verdict": v} for m, v in session.found]
-        json_path.write_text(json.dumps(rows, indent=1) + "\n")
     report(session.found, [m for m in mutants if m.name in EQUAL], kinds, time.monotonic() - started)
     caught = sum(verdict.startswith("caught") for _, verdict in session.found)
     sys.exit(caught < 0.95 * len(session.found))

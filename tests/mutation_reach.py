@@ -23,7 +23,36 @@ DATABASE = (
     "test_agrees_with_torch",
     "test_narrow_types",
     "test_whole_numbers",
+    "test_boundaries",
+    "test_kinks",
+    "test_constants_of_functions",
+    "test_refused_types",
 )  # parametrized with the names of torch's database
+CONSTANTS = "test_constants_of_functions"
+ORDER = {  # which of them to try first
+    "rule": (
+        "test_agrees_with_torch",
+        "test_kinks",
+        "test_whole_numbers",
+        "test_boundaries",
+        CONSTANTS,
+    ),  # narrow: no gradients
+    "dtype": (
+        "test_narrow_types",
+        "test_refused_types",
+        "test_agrees_with_torch",
+        "test_whole_numbers",
+        "test_boundaries",
+    ),
+    "boundary": (
+        "test_boundaries",
+        "test_kinks",
+        CONSTANTS,
+        "test_whole_numbers",
+        "test_agrees_with_torch",
+        "test_narrow_types",
+    ),
+}
 NEAREST = 6  # public functions
 OTHERS = 16  # tests that are not of the database
 Node = tuple[str, int]  # a file and a top-level statement of it
@@ -90,11 +119,9 @@ class Reach:
                 of_database.update((item.nodeid, item) for item in self.by_name.get(name, ()))
             if k < NEAREST and len(others) < OTHERS:
                 others.update((item.nodeid, item) for item in self.by_word.get(name.rpartition(".")[2], ()))
-        narrow = [item for item in of_database.values() if "narrow" in item.nodeid]
-        agree = [item for item in of_database.values() if "narrow" not in item.nodeid]
-        if mutant.kind == "rule":
-            narrow = []  # no gradients there
-        return [*narrow[:NEAREST], *agree[:2], *list(others.values())[:OTHERS], *agree[2:NEAREST]]
+        kinds = {test: [i for i in of_database.values() if i.originalname == test][:NEAREST] for test in DATABASE}
+        first, *later = [kinds[test] for test in ORDER[mutant.kind]]
+        return [*first, *[item for items in later for item in items], *list(others.values())[:OTHERS]]
 
 
 def _defined(statement) -> list[str]:

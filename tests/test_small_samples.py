@@ -114,11 +114,14 @@ def test_narrow_types(name):
     cases = [[dtype] * MANY for dtype in database.dtypes_for(info, NARROW, "cpu")]
     if source == "float32":
         cases += [[dtype] for dtype in database.dtypes_for(info, MIXED, "cpu")]
+    typed = [(in_types(sample, dtypes, source), dtypes) for dtypes in cases]
+    for dtype, most in (("int64", 3), ("bool", 1)):  # as torch's tests make them: no division by zero
+        if dtype != source and database.dtypes_for(info, (dtype,), "cpu"):
+            typed += [(sample, (dtype,)) for sample in small_samples(info, dtype)[:most]]
     different = []
     with warnings.catch_warnings(), watching(different):
         warnings.simplefilter("ignore")
-        for dtypes in cases:
-            given = in_types(sample, dtypes, source)
+        for given, dtypes in typed:
             for check, found in itertools.islice(checks.check_forward(given), 2):
                 lacking = found and "not implemented for" in str(found.theirs)  # torch has no kernel for the type
                 if found and not lacking and not known(name, check, dtypes[0], found):

@@ -160,6 +160,7 @@ def convolve(n, input, weight, bias, stride, padding, dilation, groups) -> Tenso
     check_channels(groups, weight, batched, weight.array.shape[1] * groups, f"groups={groups}")
     check_bias(weight, bias, weight.array.shape[0], "weight")
     size, kernel = batched.array.shape[2:], weight.array.shape[2:]
+    check_spatial(name, batched)
     if min(positions_of(size, kernel, stride, padding, dilation)) <= 0:
         padded = " x ".join(str(m + 2 * p) for m, p in zip(size, padding, strict=True))
         spread = " x ".join(str(d * (k - 1) + 1) for k, d in zip(kernel, dilation, strict=True))
@@ -194,8 +195,7 @@ def convolve_transposed(n, input, weight, bias, stride, padding, output_padding,
     check_channels(groups, weight, batched, weight.array.shape[0], "transposed=1")
     out_channels = weight.array.shape[1] * groups
     check_bias(weight, bias, out_channels, "transposed=1, weight")
-    if prod(shape[2:]) == 0:
-        raise RuntimeError(f"{name}(): Only zero batch or zero channel inputs are supported, got {list(shape)}")
+    check_spatial(name, batched)
     # The image that a convolution with the same arguments would have read to give `input`.
     spatial = tuple(
         (m - 1) * s - 2 * p + d * (k - 1) + o + 1
@@ -203,8 +203,10 @@ def convolve_transposed(n, input, weight, bias, stride, padding, output_padding,
             shape[2:], stride, padding, dilation, weight.array.shape[2:], output_padding, strict=True
         )
     )
-    if min(spatial) < 0:
-        raise RuntimeError(f"{name}(): the calculated output size per channel is negative: {list(spatial)}")
+    if min(spatial) <= 0:
+        raise RuntimeError(
+            f"{name}(): input of shape {list(shape)}: the calculated output size per channel, {list(spatial)}, is too small"
+        )
     size = (shape[0], out_channels, *spatial)
     out = FAMILY[n][1](batched, weight, size=size, stride=stride, padding=padding, dilation=dilation, groups=groups)
     return finish(n, out, bias, input.array.ndim == n + 1)
@@ -283,6 +285,12 @@ def check_arguments(weight: Tensor, stride, padding, dilation, groups) -> None:
         )
     if 0 in shape[2:]:
         raise RuntimeError(f"the kernel must not be empty, but got weight of size {shape}")
+
+
+def check_spatial(name: str, batched: Tensor) -> None:
+    shape = batched.array.shape
+    if prod(shape[2:]) == 0:
+        raise RuntimeError(f"{name}(): Only zero batch or zero channel inputs are supported, got {list(shape)}")
 
 
 def check_channels(groups: int, weight: Tensor, input: Tensor, expected: int, given: str) -> None:

@@ -32,15 +32,24 @@ def diff(
         raise RuntimeError("diff expects input to be at least one-dimensional")
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
-    dim = normalize_dim(dim, input.array.ndim)
-    if n == 0:
+    if n == 0 and prepend is None and append is None:
         return clone(input)
+    dim = normalize_dim(dim, input.array.ndim)
     for other in (prepend, append):
-        if other is not None and other.array.ndim != input.array.ndim:
+        if other is None:
+            continue
+        if other.array.ndim != input.array.ndim:
             raise RuntimeError(
                 "diff expects prepend or append to be the same dimension as input, got shapes "
                 f"{list(other.shape)} and {list(input.shape)}"
             )
+        if any(other.array.shape[d] != m for d, m in enumerate(input.array.shape) if d != dim):
+            raise RuntimeError(
+                "diff expects the shape of tensor to prepend or append to match that of input except along the "
+                f"differencing dimension {dim}, got shapes {list(other.shape)} and {list(input.shape)}"
+            )
+    if n == 0:
+        return clone(input)
     if prepend is not None or append is not None:
         input = cat([part for part in (prepend, input, append) if part is not None], dim)
     for _ in range(min(n, input.array.shape[dim])):

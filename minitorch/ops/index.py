@@ -419,7 +419,13 @@ def _public_indices(input: Tensor, indices) -> list:
 def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of `input` with input[indices] = values (or += values), `indices` being a tuple of tensors."""
     indices = _public_indices(input, indices)
-    values = _of_one_type(input, indices, _fitted(input, indices, values), accumulate)
+    fitted = _fitted(input, indices, values)
+    if fitted.array.ndim < values.array.ndim:
+        raise RuntimeError(
+            f"index_put(): shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to an indexing "
+            f"result of {fitted.array.ndim} dimensions"
+        )
+    values = _of_one_type(input, indices, fitted, accumulate)
     return put_at(input, values, *_as_tensors(indices), adds=accumulate)
 
 

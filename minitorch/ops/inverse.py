@@ -121,6 +121,8 @@ def _solve(name: str, A: Tensor, B: Tensor, left: bool, check_errors: bool) -> t
     check_square("linalg.solve", A)
     check_floating("linalg.solve", A)
     check_tensor("linalg.solve", "B", B)
+    if not B.array.ndim:
+        raise RuntimeError("linalg.solve: The input tensor B must have at least 1 dimension, but its shape is []")
     if A.array.dtype != B.array.dtype:
         raise RuntimeError(
             f"linalg.solve: Expected A and B to have the same dtype, but found A of type {scalar_type(A)} and B of type "

@@ -128,6 +128,12 @@ def nll_loss_backward(grad, target, weight=None, *, size, ignore_index, reductio
     return out.reshape(size)
 
 
+def check_floating(name: str, x: Tensor, error: type[Exception] = NotImplementedError) -> None:
+    """Refuses integers and bools, with the class of error that torch has for the loss."""
+    if x.array.dtype.kind in "iub":
+        raise error(f"{name}(): not implemented for {x.dtype} (shape {list(x.shape)})")
+
+
 def _check_target(name: str, input: Tensor, target: Tensor, weight: Tensor | None) -> None:
     x, y = input.array.shape, target.array.shape
     if not x:
@@ -166,6 +172,7 @@ def nll_loss_function(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     _check_target("nll_loss", input, target, weight)
+    check_floating("nll_loss", input)
     return nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
 
 

@@ -11,7 +11,7 @@ from ..core.op import GENERAL, PROMOTE, SAME, function, op
 from ..core.tensor import Tensor
 from ..shapes import broadcast_shapes
 from .convert import cast
-from .loss import per_element, reduced, reduced_array, reduction_of
+from .loss import check_floating, per_element, reduced, reduced_array, reduction_of
 from .reduce import sum
 from .transcendental import sigmoid, xlogy
 
@@ -63,8 +63,16 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
+    check_floating("binary_cross_entropy", input)
+    check_floating("binary_cross_entropy", target, RuntimeError)
     if weight is not None:
-        weight = weight.expand(broadcast_shapes(target.array.shape, weight.array.shape))
+        shape = broadcast_shapes(target.array.shape, weight.array.shape)
+        if shape != input.array.shape:
+            raise RuntimeError(
+                f"binary_cross_entropy(): output with shape {list(input.shape)} doesn't match the broadcast shape "
+                f"{list(shape)} of the weight"
+            )
+        weight = weight.expand(shape)
     probabilities = numbers(input.array)
     if probabilities.size and not (
         np.minimum.reduce(probabilities, None) >= 0 and np.maximum.reduce(probabilities, None) <= 1
@@ -125,6 +133,8 @@ def binary_cross_entropy_with_logits(
     reduction = reduction_of(reduction, size_average, reduce)
     if target.array.shape != input.array.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    check_floating("binary_cross_entropy_with_logits", input)
+    check_floating("binary_cross_entropy_with_logits", target, RuntimeError)
     loss = bce_with_logits(input, target, weight, pos_weight, reduction=reduction)
     # The target's floating type decides, as in torch, which writes into 1 - target.
     other = target.array.dtype != loss.array.dtype and target.is_floating_point()
@@ -145,9 +155,14 @@ def soft_margin(input, target, *, reduction):
 def soft_margin_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
     """ln(1 + e^(-y x)) for labels y (target) that are 1 or -1."""
     reduction = reduction_of(reduction, size_average, reduce)
+    check_floating("soft_margin_loss", input, RuntimeError)
     if input.array.shape != target.array.shape:
         shape = broadcast_shapes(input.array.shape, target.array.shape)
-        input, target = input.expand(shape), target.expand(shape)
+        if shape != input.array.shape:
+            raise RuntimeError(
+                f"soft_margin_loss(): output with shape {list(input.shape)} doesn't match the broadcast shape {list(shape)}"
+            )
+        target = target.expand(shape)
     loss = soft_margin(input, target, reduction=reduction)
     return loss if loss.array.dtype == input.array.dtype else cast(loss, dtype=input.array.dtype)
 
@@ -163,8 +178,10 @@ def multilabel_soft_margin_loss(
 ) -> Tensor:
     """The mean over the C classes (last dimension) of each label's binary cross-entropy with logits. target: 0 or 1."""
     reduction = reduction_of(reduction, size_average, reduce)
+    check_floating("multilabel_soft_margin_loss", input)
     loss = bce_with_logits(input, target, weight, reduction="none")
-    return reduced(sum(loss, -1) / input.array.shape[-1], reduction)
+    classes = input.array.ndim - 1
+    return reduced(sum(loss, classes) / input.array.shape[classes], reduction)
 
 
 @function(torch="nn.functional.kl_div")
@@ -175,6 +192,8 @@ def kl_div(
 
     log_target: the target is given as a logarithm too. reduction "batchmean": the sum divided by input.shape[0].
     """
+    for tensor in (input, target):
+        check_floating("kl_div", tensor, RuntimeError)
     by_batch = reduction == "batchmean"
     if reduction == "mean" and size_average is None and reduce is None:
         warnings.warn(

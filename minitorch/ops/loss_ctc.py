@@ -114,6 +114,8 @@ def _lengths(name: str, lengths, batch: int) -> np.ndarray:
     array = array.astype(np.int64).reshape(-1)
     if len(array) != batch:
         raise RuntimeError(f"ctc_loss(): {name} must be of size batch_size ({batch}), got {len(array)}")
+    if (array < 0).any():
+        raise RuntimeError(f"ctc_loss(): Expected {name} to have values of at least 0, but got {array.min()}")
     return array
 
 

@@ -9,7 +9,7 @@ from ..core.lifted import numbers
 from ..core.op import function
 from ..core.tensor import Tensor, wrap
 from .comparison import eq, minimum, where
-from .loss import reduced, reduction_of
+from .loss import check_floating, reduced, reduction_of
 from .norms import pairwise_distance
 from .pick import pick
 from .reduce import sum
@@ -82,9 +82,14 @@ def cosine_embedding_loss(
 def _by_sample(name: str, input: Tensor, target: Tensor, target_dims: int) -> tuple[Tensor, Tensor]:
     """input as (N, C), target with its own (N, ...): RuntimeError where they do not fit."""
     x, y = input.array.shape, target.array.shape
-    fits = x[:-1] + x[-1:] * (target_dims - 1) == y or (len(x) < 2 and y == (1,))
+    fits = (
+        x[:-1] + x[-1:] * (target_dims - 1) == y
+        or (not x and y == (1,))
+        or (len(x) < 2 and target_dims == 1 and y == (1,))
+    )
     if len(x) > 2 or 0 in x[-1:] or not fits:
         raise RuntimeError(f"{name}(): inconsistent target size: {list(y)} for an input of size {list(x)}")
+    check_floating(name, input)
     if target.array.dtype != np.int64:
         raise RuntimeError(f"{name}(): expected scalar type Long but found {target.dtype} for the target")
     if len(x) < 2:

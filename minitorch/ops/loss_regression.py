@@ -11,8 +11,9 @@ from ..core.lifted import numbers
 from ..core.op import GENERAL, PROMOTE, function, op
 from ..core.tensor import Tensor
 from ..shapes import broadcast_shapes
+from .activation import clipped
 from .convert import cast
-from .loss import per_element, reduced, reduced_array, reduction_of
+from .loss import check_floating, per_element, reduced, reduced_array, reduction_of
 from .norms import at_least
 from .reduce import sum
 
@@ -72,6 +73,8 @@ def mse_loss(
     """The squared error (input - target)^2. weight: a factor for each; the mean is divided by their sum."""
     reduction = reduction_of(reduction, size_average, reduce)
     input, target = _paired(input, target)
+    if target.array.dtype.kind in "iub":
+        check_floating("mse_loss", input)
     if weight is None:
         return mse(input, target, reduction=reduction)
     _check_weight(weight, input)
@@ -98,7 +101,7 @@ def l1_loss(
 
 
 def _smooth_l1_slope(g, input, target, size, reduction, beta):
-    return per_element(g, size, reduction) * ((input - target) / beta).clamp(-1, 1)
+    return per_element(g, size, reduction) * clipped((input - target) / beta, low=-1, high=1)
 
 
 @op(
@@ -130,6 +133,8 @@ def smooth_l1_loss(
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
         return reduced((input - target).abs(), reduction)
+    if target.array.dtype.kind in "iub":
+        check_floating("smooth_l1_loss", input)
     return smooth_l1(input, target, reduction=reduction, beta=beta)
 
 
@@ -163,6 +168,7 @@ def huber_loss(
     input, target = _paired(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    check_floating("huber_loss", input)
     if weight is None:
         loss = huber(input, target, reduction=reduction, delta=delta)
         return loss if loss.array.dtype == input.array.dtype else cast(loss, dtype=input.array.dtype)
@@ -208,6 +214,7 @@ def gaussian_nll_loss(
         var = (input * 0 + var).detach()
     elif (numbers(var.array) < 0).any():
         raise ValueError("var has negative entry/entries")
+    check_floating("gaussian_nll_loss", var, RuntimeError)
     shape = input.array.shape
     if var.array.shape != shape:
         if shape[:-1] == var.array.shape:

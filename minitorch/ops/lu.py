@@ -186,6 +186,11 @@ def _check_factors(LU: Tensor, pivots: Tensor, B: Tensor, left: bool) -> None:
             f"{name}: Expected LU.shape[:-1] and pivots.shape to be the same, but got pivots with shape "
             f"{list(pivots.shape)} instead"
         )
+    rows = numbers(pivots.array)
+    if ((rows < 1) | (rows > n)).any():
+        raise RuntimeError(
+            f"{name}: Pivots given to lu_solve must all be from 1 to {n}, got {rows.min()} to {rows.max()}"
+        )
 
 
 @function(torch="linalg.lu_solve")

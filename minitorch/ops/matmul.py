@@ -317,6 +317,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Te
             f"{'x'.join(map(str, w[::-1]))})"
         )
     if len(w) == 1:
+        if bias is not None and bias.array.ndim:
+            raise RuntimeError(
+                f"linear(): with a bias of shape {list(bias.shape)} weight must be a matrix, got {list(w)}"
+            )
         z = public_matmul(input, weight)
         return z if bias is None else z + bias
     if bias is not None and bias.array.shape not in ((w[0],), (), (1,)):
@@ -334,7 +338,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     input1: (..., m); input2: (..., k); weight: (n, m, k); bias: (n,); z: (..., n).
     """
     check_types("bilinear", input1, input2, weight, *(() if bias is None else (bias,)))
-    if input1.array.shape[:-1] != input2.array.shape[:-1]:
+    if input1.array.shape[:-1] != input2.array.shape[:-1] or not (input1.array.ndim and input2.array.ndim):
         raise RuntimeError(
             f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and {list(input2.shape)}"
         )

@@ -11,7 +11,7 @@ from ..core.op import ELEMENTWISE, GENERAL, PROMOTE, PUBLIC, SAME, function, op
 from ..core.promote import result_dtype
 from ..core.tensor import Tensor, wrap
 from ..dtypes import FLOATING, as_numpy_dtype
-from ..shapes import normalize_dim
+from ..shapes import broadcast_shapes, normalize_dim
 from .arithmetic import zeros_as
 from .comparison import isnan
 from .convert import to_dtype
@@ -203,6 +203,8 @@ def norm(input: Tensor, p="fro", dim=None, keepdim: bool = False, dtype=None, **
     if numpy_names:
         dim, keepdim = numpy_arguments("norm", numpy_names, dim, keepdim)
     if p == "nuc":
+        if dim is None and input.array.ndim != 2:
+            raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple for an input of shape {list(input.shape)}")
         return matrix_norm(input, "nuc", (0, 1) if dim is None else dim, keepdim, dtype=dtype)
     if isinstance(p, str) and p != "fro":
         raise RuntimeError(f"only valid string values are 'fro' and 'nuc', found {p}")
@@ -236,7 +238,9 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     common = result_dtype((x1, x2))
     if common.category != FLOATING:
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {common}")
-    shape = np.broadcast_shapes(x1.array.shape, x2.array.shape)
+    if eps < 0:
+        raise RuntimeError(f"cosine_similarity(): eps must be non-negative, got: {eps}")
+    shape = broadcast_shapes(x1.array.shape, x2.array.shape)
     x1, x2 = to_dtype(x1, common).expand(shape), to_dtype(x2, common).expand(shape)
     x1 = x1 / at_least(vector_norm(x1, 2, dim, keepdim=True), bound=eps)
     x2 = x2 / at_least(vector_norm(x2, 2, dim, keepdim=True), bound=eps)

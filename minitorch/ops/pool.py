@@ -247,6 +247,8 @@ def geometry(name: str, n: int, input, kernel_size, stride, padding, dilation, c
         raise RuntimeError(
             f"{name}: Given input size: {shape[-n:]}. Calculated output size: {positions}. Output size is too small"
         )
+    if name == "avg_pool3d" and any(m < k for m, k in zip(shape[-n:], kernel_size, strict=True)):
+        raise RuntimeError(f"{name}: input image {shape[-n:]} smaller than kernel size {list(kernel_size)}")  # unpadded
     return dict(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=bool(ceil_mode))
 
 

@@ -92,12 +92,9 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {ndim}")
-    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == ndim:
+    first, second = [normalize_dim(d, ndim) for d in dims]
+    if first == second:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
-    for i, d in enumerate(dims):
-        if not -ndim <= d < ndim:
-            raise RuntimeError(f"Rotation dim{i} out of range, dim{i} = {d}")
-    first, second = dims
     if k % 4 == 1:
         return transpose(flip(input, second), first, second).contiguous()
     if k % 4 == 2:

@@ -29,7 +29,7 @@ from ..core.op import function
 from ..core.tensor import Tensor
 from ..dtypes import NUMPY_HALF
 from .adaptive_pool import adaptive_mean
-from .convert import cast, copied
+from .convert import cast, clone, copied
 from .half import widened
 from .resample import resample
 
@@ -312,4 +312,6 @@ def channel_shuffle(input, groups: int) -> Tensor:
     batch, channels, *rest = input.array.shape
     if channels % groups:
         raise RuntimeError(f"Number of channels must be divisible by groups, got {channels} and {groups}")
+    if groups in (1, channels):
+        return clone(input)  # nothing moves, and the result is no view
     return input.reshape(batch, groups, channels // groups, *rest).transpose(1, 2).reshape(batch, channels, *rest)

@@ -433,6 +433,8 @@ def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, 
     if any(n < 0 for n in shape):
         raise ValueError(f"unravel_index(): `shape` cannot have negative values, got {shape}")
     array = indices.array.astype(np.int64)
+    if 0 in shape and array.size:
+        raise RuntimeError(f"unravel_index(): there is no index into the empty shape {shape}")
     strides = contiguous_strides(shape)
     return tuple([wrap(np.asarray(array // s % max(n, 1))) for n, s in zip(shape, strides, strict=True)])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.lifted import numbers
 from ..core.op import GENERAL, SAME, function, op
 from ..core.tensor import Tensor, wrap
 from ..shapes import normalize_dim
@@ -140,6 +141,17 @@ def index_reduce(
     if index.array.size != n:
         raise RuntimeError(
             f"index_reduce(): Number of indices ({index.array.size}) should be equal to source.size(dim): ({n})"
+        )
+    if any(n != m for d, (n, m) in enumerate(zip(source.array.shape, input.array.shape, strict=False)) if d != dim):
+        raise RuntimeError(
+            f"index_reduce(): source tensor shape must match self tensor shape, excluding dimension {dim}, got "
+            f"{list(source.shape)} for {list(input.shape)}"
+        )
+    rows = numbers(index.array)
+    if rows.size and not 0 <= rows.min() <= rows.max() < (input.array.shape[dim] if input.array.ndim else 1):
+        raise IndexError(
+            f"index_reduce(): index out of range in self: {rows.min()} to {rows.max()} for dimension {dim} of "
+            f"{list(input.shape)}"
         )
     if source.array.ndim > 0:
         index = reshape(index, (n,) + (1,) * (source.array.ndim - dim - 1))

@@ -21,7 +21,8 @@ SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 
 
 def _exponential_linear_backward(grad, input, negative, scale, rate):
-    return where(input > 0, grad * scale, grad * ((input * rate).exp() * (negative * rate)))
+    below = where(input < 0, input, 0.0)  # at 0 the second derivative is torch's, 0
+    return where(input > 0, grad * scale, grad * ((below * rate).exp() * (negative * rate)))
 
 
 @op(ELEMENTWISE, dtype=FLOAT, numbers=(), composite=_exponential_linear_backward)

@@ -151,6 +151,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, **nump
     if numpy_names:
         dim, keepdim = numpy_arguments("kthvalue", numpy_names, dim, keepdim)
     dim = normalize_dim(dim, input.array.ndim)
+    if 0 in input.array.shape[dim:][:1]:
+        raise IndexError(f"kthvalue(): Expected reduction dim {dim} to have non-zero size, got {list(input.shape)}")
     if not 1 <= as_int(k, "k") <= (input.array.shape[dim] if input.array.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k {k} out of range for dimension {dim} of {list(input.shape)}")
     _check_ranked("kthvalue", input, dim)

@@ -247,7 +247,9 @@ def polygamma_of(input, *, n):
 )
 def logit_of(input, *, eps):
     """z = ln(x / (1 - x)), x = input clipped to [eps, 1 - eps]"""
-    x = input if eps is None else np.clip(input, input.dtype.type(eps), input.dtype.type(1 - eps))
+    # Above 1/2 eps is the larger bound, and the one that torch gives what is below it.
+    low, high = (None, None) if eps is None else (input.dtype.type(eps), input.dtype.type(1 - eps))
+    x = input if eps is None else np.where(input < low, low, np.minimum(input, high))
     return np.log(x / (1 - x))
 
 
