@@ -87,7 +87,7 @@ def measure(name: str, library_name: str, threads: int, steps: int) -> dict[str,
     losses: list[float] = []
     library = LOADERS[library_name](library_name, threads)
     if library_name == OURS:  # which kernels run may depend on the size of the batch
-        for _ in library.module.kernels.compile_all():
+        for _ in library.module.kernels.compile_all(dtypes=("float32",)):
             pass
     train(library, name, 2, samples=max(1, NETWORKS[name].batch[0] // 4))
     baseline, peak = peak_of(lambda: losses.extend(train(library, name, steps)))

@@ -7,7 +7,7 @@ leaves it in the cache on disk.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -217,15 +217,17 @@ EXAMPLES: dict[str, Callable] = {
 }
 
 
-def compile_all(report: Callable | None = None) -> Iterator[tuple[str, str, float, bool]]:
-    """Compile all kernels for float32 and float64, the random draws, and the optimizers' steps.
+def compile_all(
+    report: Callable | None = None, dtypes: Sequence[str] = DTYPES
+) -> Iterator[tuple[str, str, float, bool]]:
+    """Compile all kernels for `dtypes`, the random draws, and the optimizers' steps.
 
     Yields (kernel, dtype, seconds, whether it came from the cache).
     report: called with the name of each kernel before it is compiled. Kernels share code, which counts for the first.
     """
     from .jit import cache_folder
 
-    kernels = [(name, dtype) for name in KERNELS for dtype in DTYPES]
+    kernels = [(name, dtype) for name in KERNELS for dtype in dtypes]
     others = {"random draws": compile_draws, "optimizer steps": compile_steps}
     for name, dtype in [*kernels, *((name, "all") for name in others)]:
         if report is not None:
