@@ -22,7 +22,7 @@ def final_return(scores: minitorch.nn.Module, episodes: int = 100) -> float:
 
 @system(metric=METRIC, at_least=450, baseline=BASELINE)
 def reinforce(
-    seed: int = 0, updates: int = 150, episodes: int = 8, discount: float = 0.99, lr: float = 0.01
+    seed: int = 0, updates: int = 100, episodes: int = 6, discount: float = 0.99, lr: float = 0.01
 ) -> Reached:
     """REINFORCE balances the pole."""
     minitorch.manual_seed(seed)
@@ -34,7 +34,7 @@ def reinforce(
 
 @system(metric=METRIC, at_least=450, baseline=BASELINE)
 def actor_critic(
-    seed: int = 0, updates: int = 150, episodes: int = 8, discount: float = 0.99, decay: float = 0.95, lr: float = 0.01
+    seed: int = 0, updates: int = 100, episodes: int = 6, discount: float = 0.99, decay: float = 0.95, lr: float = 0.01
 ) -> Reached:
     """Actor-critic balances the pole."""
     minitorch.manual_seed(seed)

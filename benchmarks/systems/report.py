@@ -20,6 +20,7 @@ from ..results import for_json
 from .system import MINUTES, SYSTEMS
 
 Row = dict[str, Any]
+COMMITTED = Path(__file__).parents[2] / "docs" / "benchmarks" / "systems.json"
 
 
 def measure(name: str, threads: int) -> Row:
@@ -68,6 +69,11 @@ def table(rows: Sequence[Row]) -> Table:
 
 def read(path: Path) -> list[Row]:
     return json.loads(path.read_text())["systems"] if path.exists() else []
+
+
+def measured(name: str) -> Row:
+    """The committed row of a system, for the documentation."""
+    return next(row for row in read(COMMITTED) if row["name"] == name)
 
 
 def save(rows: Sequence[Row], path: Path) -> None:

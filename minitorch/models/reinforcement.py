@@ -120,6 +120,15 @@ def standardised(values: np.ndarray) -> Tensor:
     return from_numpy(((values - values.mean()) / (values.std() + 1e-8)).astype(np.float32))
 
 
+def falling(optimizer: optim.Optimizer, updates: int) -> optim.lr_scheduler.LRScheduler:
+    """The learning rate along a line to 0: lr (1 - k / updates) at update k.
+
+    Once every episode goes well, what tells better from worse is noise, and standardised noise is as large as a lesson:
+    with steps of one size a good policy is soon lost again.
+    """
+    return optim.lr_scheduler.LambdaLR(optimizer, lambda k: 1 - k / updates)
+
+
 def reinforce(
     environment: Environment,
     actor: nn.Module,
@@ -130,8 +139,9 @@ def reinforce(
     seed: int = 0,
 ) -> list[float]:
     """REINFORCE (section 13.3): play `episodes`, weigh each action by the return that followed, step; the mean return of
-    each of the `updates`."""
+    each of the `updates`. The steps shrink (`falling`)."""
     optimizer = optim.Adam(actor.parameters(), lr=lr)
+    schedule = falling(optimizer, updates)
     policy = sampling(actor, np.random.RandomState(seed))
     history = []
     for _ in range(updates):
@@ -142,6 +152,7 @@ def reinforce(
         optimizer.zero_grad()
         policy_gradient_loss(actor(states), actions, weights).backward()
         optimizer.step()
+        schedule.step()
         history.append(float(np.mean([sum(e.rewards) for e in played])))
     return history
 
@@ -175,6 +186,7 @@ def actor_critic(
     """Actor-critic (section 13.5): a second network learns V(s), what a state is worth, and the actor is told how much
     better than that its actions were. The critic's loss is (V(s_t) - (A_t + V_t))^2. Returns as `reinforce` does."""
     optimizer = optim.Adam([*actor.parameters(), *critic.parameters()], lr=lr)
+    schedule = falling(optimizer, updates)
     policy = sampling(actor, np.random.RandomState(seed))
     history = []
     for _ in range(updates):
@@ -194,6 +206,7 @@ def actor_critic(
         loss = policy_gradient_loss(actor(states), actions, standardised(np.concatenate(better)))
         (loss + F.mse_loss(critic(states)[:, 0], goal)).backward()
         optimizer.step()
+        schedule.step()
         history.append(float(np.mean([sum(e.rewards) for e in played])))
     return history
 
