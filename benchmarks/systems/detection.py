@@ -36,13 +36,19 @@ def detections(model: SSD, images: Tensor) -> list[Objects]:
     baseline="the same network before training",
 )
 def ssd(
-    seed: int = 0, images: int = 1200, side: int = 64, epochs: int = 16, batch_size: int = 16, lr: float = 0.004
+    seed: int = 0,
+    images: int = 1000,
+    side: int = 64,
+    width: int = 8,
+    epochs: int = 20,
+    batch_size: int = 16,
+    lr: float = 0.004,
 ) -> Reached:
     """SSD: boxes and kinds of the shapes in a scene."""
     train, true = scenes(images, seed, side)
     test, test_true = scenes(200, seed + 1, side)
     minitorch.manual_seed(seed)
-    model = SSD(len(KINDS), side)
+    model = SSD(len(KINDS), side, widths=(width, 2 * width, 4 * width, 8 * width, 8 * width))
     baseline = mean_average_precision(detections(model, test), test_true)
     classes, offsets = training_targets(model.anchors, true)
 

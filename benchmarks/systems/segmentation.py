@@ -45,7 +45,13 @@ def mean_iou(model: nn.Module, images: Tensor, classes: Tensor) -> tuple[float, 
     baseline="one 5x5 convolution, trained alike",
 )
 def unet(
-    seed: int = 0, images: int = 600, side: int = 48, epochs: int = 12, batch_size: int = 8, lr: float = 0.005
+    seed: int = 0,
+    images: int = 800,
+    side: int = 48,
+    width: int = 8,
+    epochs: int = 6,
+    batch_size: int = 8,
+    lr: float = 0.005,
 ) -> Reached:
     """U-Net: which pixels belong to which kind of shape."""
     train, test = scenes(images, seed, side), scenes(200, seed + 1, side)
@@ -55,7 +61,7 @@ def unet(
         return losses, *mean_iou(model, *test)
 
     minitorch.manual_seed(seed)
-    losses, value, each = learn(UNet(3, CLASSES, widths=(16, 32, 64)))
+    losses, value, each = learn(UNet(3, CLASSES, widths=(width, 2 * width, 4 * width)))
     _, baseline, _ = learn(nn.Conv2d(3, CLASSES, 5, padding=2))
     named = dict(zip(("ground", *KINDS), each, strict=True))
     return Reached(value, baseline, {"train loss": losses, "IoU": named})
