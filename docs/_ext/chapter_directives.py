@@ -91,18 +91,17 @@ class System(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         names = [name.strip() for name in self.arguments[0].split(",")]
         self.env.note_dependency(str(SYSTEMS))
-        if not SYSTEMS.exists():
-            return self.parse_text_to_nodes("*`python -m benchmarks systems` has not been run here yet.*")
         rows = {row["name"]: row for row in json.loads(SYSTEMS.read_text())["systems"]}
         if missing := [name for name in names if name not in rows]:
             raise self.error(f"{SYSTEMS.name} has no system {', '.join(missing)}")
         return self.parse_text_to_nodes("\n".join(self.text([rows[name] for name in names])))
 
     def text(self, rows: list[dict]) -> Iterator[str]:
-        yield "| system | measured | bar | reached | seconds | command |\n|---|---|---|---|---|---|"
+        yield "| system | measured | bar | reached | seconds of CPU | command |\n|---|---|---|---|---|---|"
         for row in rows:
-            cells = row["name"], row["metric"], row["bar"], f"{row['value']:.4g}", f"{row['seconds']:.0f}"
-            yield "| " + " | ".join(map(str, cells)) + f" | `{row['command']}` |"
+            bar = f"{row['better'].replace('>=', '≥').replace('<=', '≤')} {row['bar']:g}"
+            cells = row["name"], row["metric"], bar, f"{row['value']:.4g}", f"{row['cpu_seconds']:.0f}"
+            yield "| " + " | ".join(cells) + f" | `{row['command']}` |"
 
 
 class Chapter(SphinxRole):
