@@ -34,7 +34,7 @@ def lenet(seed: int = 0, epochs: int = 15, batch_size: int = 32, lr: float = 0.0
 
 
 @system(metric="accuracy on the 1,000 test images of single shapes", at_least=0.95, baseline=GUESSING)
-def cifar_quick(seed: int = 0, epochs: int = 7, batch_size: int = 32, lr: float = 0.005, shift: int = 0) -> Reached:
+def cifar_quick(seed: int = 0, epochs: int = 7, batch_size: int = 32, lr: float = 0.001, shift: int = 0) -> Reached:
     """The CIFAR-10-quick model, with batch norm, on images of shapes."""
     config = TrainConfig("cifar-quick", "shapes", epochs, batch_size, lr=lr, shift=shift, seed=seed)
     return trained(config)[1]
