@@ -45,7 +45,7 @@ def plain_errors() -> Iterator[None]:
     type=click.Choice(list(MODELS)),
     default=TrainConfig.model,
     show_default=True,
-    help="lenet: two convolutions, three linear layers; cifar-quick: three 5x5 convolutions with batch norm; resnet-8, -20: 16 to 64 "
+    help="lenet: two convolutions, three linear layers; cifar-quick: three 5x5 convolutions; resnet-8, -20: 16 to 64 "
     "channels, -18: 64 to 512; vgg-11, -16: 16 to 128 channels; mlp: 256 and 128 hidden units; linear: softmax "
     "regression.",
 )

@@ -16,38 +16,21 @@ class CIFARQuick(nn.Module):
                        flatten, linear 64         (N, 64)
                        linear                     (N, num_classes)   the logits
 
-    Initial weights are normal with variance 2 / fan_in (He et al., "Delving deep into rectifiers", ICCV 2015): ReLU halves
-    the mean square of what passes, and the 2 makes up for it, so that all layers start with signals of one size.
-    `batch_norm=True` puts a batch norm behind each convolution (Ioffe, Szegedy, ICML 2015, a year after the model), with
-    which it learns several times faster. `activation=False` leaves the network as the figure has it, without any: then
-    only the maxima keep it from being one linear map.
+    `activation=False` leaves the network as the figure has it, without any: then only the maxima keep it from being one
+    linear map.
     """
 
-    def __init__(
-        self,
-        in_channels: int = 3,
-        image_size: int = 32,
-        num_classes: int = 10,
-        activation: bool = True,
-        batch_norm: bool = False,
-    ):
+    def __init__(self, in_channels: int = 3, image_size: int = 32, num_classes: int = 10, activation: bool = True):
         super().__init__()
         layers: list[nn.Module] = []
         for wide_in, wide_out in ((in_channels, 32), (32, 32), (32, 64)):
-            layers.append(nn.Conv2d(wide_in, wide_out, 5, padding=2))
-            if batch_norm:
-                layers.append(nn.BatchNorm2d(wide_out))
-            layers.append(nn.MaxPool2d(2))
+            layers += [nn.Conv2d(wide_in, wide_out, 5, padding=2), nn.MaxPool2d(2)]
             if activation:
                 layers.append(nn.ReLU())
         layers += [nn.Flatten(), nn.Linear(64 * (image_size // 8) ** 2, 64)]
         if activation:
             layers.append(nn.ReLU())
         self.layers = nn.Sequential(*layers, nn.Linear(64, num_classes))
-        for layer in self.layers:
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)

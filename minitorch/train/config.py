@@ -35,7 +35,7 @@ def at_least_32(side: int, model: nn.Module) -> nn.Module:
 # name -> model for images (channels, side, side) and a number of classes
 MODELS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "lenet": LeNet,
-    "cifar-quick": lambda channels, side, classes: CIFARQuick(channels, side, classes, batch_norm=True),
+    "cifar-quick": CIFARQuick,
     "resnet-8": lambda channels, side, classes: cifar_resnet(8, classes, in_channels=channels),
     "resnet-20": lambda channels, side, classes: cifar_resnet(20, classes, in_channels=channels),
     "resnet-18": lambda channels, side, classes: resnet(18, classes, in_channels=channels, small_images=True),
