@@ -235,11 +235,34 @@ def test_groups_stay_small_however_long_the_graph_is():
         sum(1 for m in g.members if not isinstance(m, int) or m in page.home) <= MOST + 1 for g in every(page.top)
     )
     assert sum(len(g.members) for g in every(page.top) if g.open) < 60
-    for layout in page.data["layouts"].values():  # every edge runs through layer after layer
+    check_layouts(page)
+
+
+def check_layouts(page):
+    """Every edge runs through layer after layer, each item stands once, and ports keep the rims to themselves."""
+    for layout in page.data["layouts"].values():
         depth = {name: k for k, layer in enumerate(layout["layers"]) for name in layer}
+        assert len(depth) == sum(map(len, layout["layers"]))
         for edge in layout["edges"]:
             way = [depth[name] for name in (edge["from"], *edge["through"], edge["to"])]
             assert way == list(range(way[0], way[-1] + 1))
+        for port, rim in (("i", 0), ("o", len(layout["layers"]) - 1)):
+            there = [name for name in depth if name[0] == port]
+            assert all(depth[name] == rim for name in there)
+            assert not there or all(name[0] in (port, "d") for name in layout["layers"][rim])
+
+
+def test_edges_past_other_layers_bend_and_shared_leaves_stand_outside():
+    model, tokens = small_gpt()
+    tied = model.h[0].attn.c_proj.bias
+    model.h[1].attn.c_proj.bias = tied
+    with viz.recording():
+        loss = model.loss(tokens)
+    page = viz.tape(loss)
+    check_layouts(page)
+    assert sum(len(edge["through"]) > 1 for layout in page.data["layouts"].values() for edge in layout["edges"]) >= 4
+    (leaf,) = [e for e in page.graph.entries if e.node is tied.node]
+    assert page.home[leaf.id].title == "GPT"  # not in one of the two blocks
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (0,), (2, 0), (40,), (100, 3), (5, 1, 7, 7), (2, 3, 4, 90)])
@@ -250,7 +273,14 @@ def test_a_summary_has_the_numbers_or_their_picture(shape):
     if array.size <= 36:
         assert [v for row in found["numbers"] for v in row] == [f"{v:.4g}" for v in array.ravel()]
     else:
-        assert sum(found["histogram"]["counts"]) == array.size and found["picture"]["width"] <= 4 * 29
+        assert sum(found["histogram"]["counts"]) == array.size
+        sizes = {
+            (40,): (40, 1),
+            (100, 3): (3, 56),
+            (5, 1, 7, 7): (23, 15),
+            (2, 3, 4, 90): (86, 9),
+        }  # with lines between
+        assert (found["picture"]["width"], found["picture"]["height"]) == sizes[shape]
     assert float(found["norm"]) == pytest.approx(np.linalg.norm(array.ravel()), rel=1e-3)
 
 
