@@ -62,9 +62,26 @@ BY_REASON: dict[str, tuple[str, ...]] = {
         "activation.py dtype: hardshrink_kernel: PROMOTE -> FLOAT",
         "activation.py dtype: softshrink_kernel: PROMOTE -> FLOAT",
         "arithmetic.py dtype: lerp_between: PROMOTE -> FLOAT",
+        "arithmetic.py dtype: addcdiv_scaled: PROMOTE -> FLOAT",
     ),
     "its one floating input is only moved: nothing is rounded": (
         "adaptive_pool.py dtype: unpool_planes: SAME -> KEEP",
+        "adaptive_pool.py dtype: adaptive_max_pool1d_with_indices: SAME -> KEEP",
+        "adaptive_pool.py dtype: adaptive_max_pool2d_with_indices: SAME -> KEEP",
+        "adaptive_pool.py dtype: adaptive_max_pool3d_with_indices: SAME -> KEEP",
+    ),
+    "a gradient and the output it belongs to are of one type": ("activation.py dtype: relu_backward: PROMOTE -> KEEP",),
+    "LAPACK's types alone come here: half types are refused before": (
+        "eigen.py dtype: symmetric_eigenvalues: SAME -> KEEP",
+    ),
+    "an infinite order is not 0": ("norms.py boundary: vector_norm_dims: ord > 0  ->  ord >= 0",),
+    "erf(6) is 1 by either piece": ("special.py boundary: erf_array: size < 6  ->  size <= 6",),
+    "at x = 0 the series gives the limit that stood there already": (
+        "gamma.py boundary: regularized: x > 0  ->  x >= 0 (number 2)",
+    ),
+    "then each place is divided by 1": ("part.py boundary: _restride_shared: n > 1  ->  n >= 1",),
+    "at 1/2 the region before has been taken, whose bound is wider": (
+        "implicit.py boundary: dirichlet_grad: x >= 0.5  ->  x > 0.5",
     ),
     "a rest by 0 is nan whatever is added": ("arithmetic.py boundary: remainder: other < 0  ->  other <= 0",),
     "the same condition demands that the rest is not 0": (

@@ -114,7 +114,12 @@ class Reach:
     def tests(self, mutant: Mutant) -> list:
         """Items of pytest in the order to try them in."""
         of_database, others = {}, {}
-        for k, name in enumerate(dict.fromkeys(self.publics(mutant))):
+        subject = mutant.text.partition(" ")[0].rstrip(
+            ":"
+        )  # an operation or a function: what is called alike is nearest
+        public = sorted(dict.fromkeys(self.publics(mutant)), key=lambda name: name.rpartition(".")[2] not in subject)
+        tested = [name for name in public if self.by_name.get(name)]
+        for k, name in enumerate([*tested, *(name for name in public if name not in tested)]):
             if k < NEAREST or not of_database:
                 of_database.update((item.nodeid, item) for item in self.by_name.get(name, ()))
             if k < NEAREST and len(others) < OTHERS:
