@@ -22,6 +22,8 @@ from minitorch import kernels
 from minitorch.core.op import REGISTRY, Op
 from minitorch.core.state import state
 from minitorch.core.tensor import Tensor, wrap
+from minitorch.ops.loss import cross_entropy_of_classes
+from minitorch.ops.recurrent import gru_gates, lstm_gates
 
 from . import calls, database
 from .bridge import tensors_in
@@ -114,6 +116,10 @@ PROGRAMS: tuple[Callable[[Tensor], Any], ...] = (
     lambda x: minitorch._standard_gamma(x),
     lambda x: minitorch._sample_dirichlet(x),
     ctc,
+    # These make way for what defines them when operations are watched, so they are called by name.
+    lambda x: cross_entropy_of_classes(x, minitorch.tensor([0, 2, 1]), ignore_index=-100, reduction="mean"),
+    lambda x: lstm_gates(x, x.narrow(1, 0, 1) * 2)[:2],
+    lambda x: gru_gates(x.narrow(1, 0, 3) * 1, x.narrow(1, 1, 3) * 2, x.narrow(1, 0, 1) * 3)[0],
 )
 
 

@@ -99,11 +99,11 @@ WELL_POSED: dict[str, Callable[[tuple, dict], bool]] = {
 }
 
 # Primitives whose parameters speak of the input's memory, so that another layout is another call.
-BOUND_TO_MEMORY = frozenset({"as_strided_view", "relayout", "write_view", "reinterpret"})
+BOUND_TO_MEMORY = frozenset({"as_strided_view", "relayout", "write_view", "reinterpret", "view_as_shape"})
 
 
 # Outputs that are kept for the gradient and are no results: a gradient never comes from them.
-BY_PRODUCTS: dict[str, tuple[int, ...]] = {"ctc_loss_alpha": (1,)}
+BY_PRODUCTS: dict[str, tuple[int, ...]] = {"ctc_loss_alpha": (1,), "lstm_gates": (2,), "gru_gates": (1,)}
 
 
 def calls_of(name: str) -> list[Recorded]:

@@ -41,14 +41,6 @@ def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch):
         plt.close("all")
 
 
-@pytest.mark.parametrize("name", ["tape", "how/views", "how/convolution", "how/matmul"])
-def test_the_code_of_a_page_on_how_it_works_runs(name, monkeypatch):
-    pytest.importorskip("igraph")
-    path = DOCS / f"{name}.md"
-    monkeypatch.chdir(path.parent)
-    chapter.run_cells(path)
-
-
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_the_pieces_of_a_chapter_agree_with_torch(name):
     pieces = list(chapter.blocks(CHAPTERS[name], "torch"))

@@ -83,7 +83,12 @@ def test_help_names_every_option():
     options = {"--" + field.name.replace("_", "-") for field in fields(TrainConfig)}
     for option in options | {"--data-dir", "--out", "--name", "--resume"}:
         assert option in text
-    for choice in ("lenet|mlp", "digits|mnist|fashion-mnist|cifar10", "sgd|adam|adamw", "auto|numba|numpy"):
+    for choice in (
+        "lenet|cifar-quick|resnet-8",
+        "digits|shapes|mnist|fashion-mnist|cifar10",
+        "sgd|adam|adamw",
+        "auto|numba|numpy",
+    ):
         assert choice in text
     assert "train" in invoke("--help").output and "compile" in invoke("kernels", "--help").output
 
