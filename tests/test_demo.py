@@ -234,6 +234,7 @@ def test_a_drawing_becomes_what_the_data_set_has():
 def test_digits_gradient_is_that_of_the_loss(exhibits, demo):
     digits = exhibits[0]
     ink = "".join("1" if 8 <= k % 32 < 14 else "0" for k in range(1024))
+    digits.training.model.zero_grad()
     status, answer = post(demo, "digits", ink=ink, target=4)
     assert status == 200 and sum(answer["probabilities"]) == pytest.approx(1, abs=1e-4)
     assert all(p.grad is None for p in digits.training.model.parameters())
