@@ -43,8 +43,8 @@ def dates(n):
 
 
 def collate(pairs):
-    """Pad to the longest. sources: (S, N), their lengths: (N,), targets: (10, N)"""
-    sources, targets = zip(*pairs, strict=True)
+    """Longest first, as packing wants them, and padded. sources: (S, N), their lengths: (N,), targets: (10, N)"""
+    sources, targets = zip(*sorted(pairs, key=lambda pair: -len(pair[0])), strict=True)
     lengths = torch.tensor([len(source) for source in sources])
     return pad_sequence(sources, padding_value=PAD), lengths, torch.stack(targets, dim=1)
 
@@ -58,7 +58,7 @@ class Encoder(nn.Module):
 
     def forward(self, sources, lengths):
         """(S, N) -> annotations (S, N, 2 width), the decoder's first state (N, width)"""
-        packed = pack_padded_sequence(self.embedding(sources), lengths, enforce_sorted=False)
+        packed = pack_padded_sequence(self.embedding(sources), lengths)
         packed, last = self.gru(packed)  # last: (2, N, width)
         annotations, _ = pad_packed_sequence(packed)
         return annotations, torch.tanh(self.bridge(last[1]))  # the backward half has read to the beginning
