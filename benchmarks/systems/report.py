@@ -26,8 +26,8 @@ COMMITTED = Path(__file__).parents[2] / "docs" / "benchmarks" / "systems.json"
 def measure(name: str, threads: int) -> Row:
     """The row of one system, with the machine that it was measured on."""
     with pinned(threads):
+        libraries = load([], threads)  # which sets the threads
         row = SYSTEMS[name].measure()
-        libraries = load([], threads)
     header = describe(libraries, threads, [])
     kept = ("date", "cpu", "cores this process may use", "threads", "python", "versions")
     return row | {"machine": {key: header[key] for key in kept} | {"load average": load_average()}}
