@@ -44,9 +44,8 @@ def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return o.sigmoid() * c.tanh(), c
 
 
-def _lstm_gradients(grad_h, grad_c, c, new_c, gates):
-    i, f, g, o = gates.chunk(4, -1)
-    t = new_c.tanh()
+def _lstm_slopes(grad_h, grad_c, c, t, i, f, g, o):
+    """The gradients of the four gates' sums, and of c; t = tanh c'. Of tensors or of arrays."""
     total = grad_c + grad_h * o * (1 - t * t)
     parts = (
         total * g * i * (1 - i),
@@ -54,22 +53,19 @@ def _lstm_gradients(grad_h, grad_c, c, new_c, gates):
         total * i * (1 - g * g),
         grad_h * t * o * (1 - o),
     )
-    return cat(parts, -1), total * f
+    return parts, total * f
+
+
+def _lstm_gradients(grad_h, grad_c, c, new_c, gates):
+    parts, of_c = _lstm_slopes(grad_h, grad_c, c, new_c.tanh(), *gates.chunk(4, -1))
+    return cat(parts, -1), of_c
 
 
 @op(GENERAL, dtype=SAME, composite=_lstm_gradients)
 def lstm_gates_backward(grad_h, grad_c, c, new_c, gates):
     """The gradients of the gates' sums (N, 4 H) and of c (N, H), from the gates' values."""
-    i, f, g, o = np.split(gates, 4, -1)
-    t = np.tanh(new_c)
-    total = grad_c + grad_h * o * (1 - t * t)
-    parts = (
-        total * g * i * (1 - i),
-        total * c * f * (1 - f),
-        total * i * (1 - g * g),
-        grad_h * t * o * (1 - o),
-    )
-    return np.concatenate(parts, -1), total * f
+    parts, of_c = _lstm_slopes(grad_h, grad_c, c, np.tanh(new_c), *np.split(gates, 4, -1))
+    return np.concatenate(parts, -1), of_c
 
 
 def _lstm_rule(g, sums, c, z):
@@ -107,21 +103,25 @@ def gru_cell(x: Tensor, y: Tensor, h: Tensor) -> Tensor:
     return (h - n) * z + n
 
 
-def _gru_gradients(grad, y, h, gates):
-    r, z, n = gates.chunk(3, -1)
-    y_n = y.chunk(3, -1)[2]
+def _gru_slopes(grad, y_n, h, r, z, n):
+    """The gradients of x's three parts, and of y's. Of tensors or of arrays."""
     new = grad * (1 - z) * (1 - n * n)
     first = new * y_n * r * (1 - r), grad * (h - n) * z * (1 - z)
-    return cat((*first, new), -1), cat((*first, new * r), -1), grad * z
+    return (*first, new), (*first, new * r)
+
+
+def _gru_gradients(grad, y, h, gates):
+    r, z, n = gates.chunk(3, -1)
+    of_x, of_y = _gru_slopes(grad, y.chunk(3, -1)[2], h, r, z, n)
+    return cat(of_x, -1), cat(of_y, -1), grad * z
 
 
 @op(GENERAL, dtype=SAME, composite=_gru_gradients)
 def gru_gates_backward(grad, y, h, gates):
     """The gradients of x and y (N, 3 H) and of h (N, H), from the gates' values."""
     r, z, n = np.split(gates, 3, -1)
-    new = grad * (1 - z) * (1 - n * n)
-    first = new * np.split(y, 3, -1)[2] * r * (1 - r), grad * (h - n) * z * (1 - z)
-    return np.concatenate((*first, new), -1), np.concatenate((*first, new * r), -1), grad * z
+    of_x, of_y = _gru_slopes(grad, np.split(y, 3, -1)[2], h, r, z, n)
+    return np.concatenate(of_x, -1), np.concatenate(of_y, -1), grad * z
 
 
 def _gru_rule(g, x, y, h, z):
