@@ -17,6 +17,7 @@ from ..core.op import GENERAL, SAME, op
 from ..core.state import state
 from ..core.tensor import Tensor
 from .join import cat
+from .transcendental import sigmoid
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -24,12 +25,6 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 def _fused(x: Tensor) -> bool:
     """Whether the fused operations serve. Whoever watches the operations sees those that define a cell instead."""
     return state.trace is None and x.array.dtype in _FLOATS
-
-
-def sigmoid_of(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + e^-x), of the two forms the one whose exponential cannot overflow."""
-    power = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, power) / (1 + power)
 
 
 # LSTM.
@@ -82,7 +77,7 @@ def _lstm_rule(g, sums, c, z):
 def lstm_gates(sums, c):
     """(h', c', the values of the gates) of an LSTM: sums (N, 4 H), c (N, H)"""
     i, f, g, o = np.split(sums, 4, -1)
-    gates = np.concatenate((sigmoid_of(i), sigmoid_of(f), np.tanh(g), sigmoid_of(o)), -1)
+    gates = np.concatenate((sigmoid.op.reference(i), sigmoid.op.reference(f), np.tanh(g), sigmoid.op.reference(o)), -1)
     i, f, g, o = np.split(gates, 4, -1)
     new_c = f * c + i * g
     return o * np.tanh(new_c), new_c, gates
@@ -138,6 +133,6 @@ def _gru_rule(g, x, y, h, z):
 def gru_gates(x, y, h):
     """(h', the values of the gates) of a GRU: x, y (N, 3 H), h (N, H)"""
     (x_r, x_z, x_n), (y_r, y_z, y_n) = np.split(x, 3, -1), np.split(y, 3, -1)
-    r, z = sigmoid_of(x_r + y_r), sigmoid_of(x_z + y_z)
+    r, z = sigmoid.op.reference(x_r + y_r), sigmoid.op.reference(x_z + y_z)
     n = np.tanh(x_n + r * y_n)
     return (h - n) * z + n, np.concatenate((r, z, n), -1)
