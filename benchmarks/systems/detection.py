@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 import minitorch
 from minitorch import Tensor, from_numpy, no_grad
 from minitorch.models import SSD
@@ -13,15 +11,14 @@ from minitorch.vision.datasets import Shapes
 from minitorch.vision.datasets.shapes import KINDS
 
 from .system import Reached, system
-from .training import EVALUATION_BATCH, fit
+from .training import EVALUATION_BATCH, fit, pixels_of
 
 
 def scenes(count: int, seed: int, side: int) -> tuple[Tensor, list[Objects]]:
     """images float32 (count, 3, side, side) about 0, and what is in each; boxes in the unit square."""
     world = Shapes(count, seed, side).scenes
-    images = np.stack([scene.image().transpose(2, 0, 1) for scene in world])
     true = [Objects(from_numpy(scene.boxes / side), from_numpy(scene.labels)) for scene in world]
-    return from_numpy((images / 64 - 2).astype(np.float32)), true
+    return pixels_of(world), true
 
 
 @no_grad()

@@ -12,19 +12,16 @@ from minitorch.vision.datasets import Shapes
 from minitorch.vision.datasets.shapes import KINDS
 
 from .system import Reached, system
-from .training import EVALUATION_BATCH, batches, fit
+from .training import EVALUATION_BATCH, batches, fit, pixels_of
 
 CLASSES = len(KINDS) + 1  # 0 for the ground
 
 
 def scenes(count: int, seed: int, side: int) -> tuple[Tensor, Tensor]:
     """images float32 (count, 3, side, side) about 0; classes int64 (count, side, side): 0, or kind + 1."""
-    images, classes = [], []
-    for scene in Shapes(count, seed, side).scenes:
-        kinds = np.append(0, scene.labels + 1)
-        images.append(scene.image().transpose(2, 0, 1))
-        classes.append(kinds[scene.segmentation()])
-    return from_numpy((np.stack(images) / 64 - 2).astype(np.float32)), from_numpy(np.stack(classes))
+    world = Shapes(count, seed, side).scenes
+    classes = [np.append(0, scene.labels + 1)[scene.segmentation()] for scene in world]
+    return pixels_of(world), from_numpy(np.stack(classes))
 
 
 @no_grad()

@@ -6,10 +6,19 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 import minitorch
-from minitorch import Tensor, nn, no_grad, optim, randperm
+from minitorch import Tensor, from_numpy, nn, no_grad, optim, randperm
+from minitorch.vision.datasets.shapes import Scene
 
 EVALUATION_BATCH = 200
+
+
+def pixels_of(scenes: Sequence[Scene]) -> Tensor:
+    """Images of the world of shapes: float32 (N, 3, side, side) about 0."""
+    images = np.stack([scene.image().transpose(2, 0, 1) for scene in scenes])
+    return from_numpy((images / 64 - 2).astype(np.float32))
 
 
 def batches(data: Sequence[Tensor], size: int, shuffled: bool) -> Iterator[list[Tensor]]:
