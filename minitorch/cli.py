@@ -196,7 +196,8 @@ def stop_on_signal() -> Iterator[Any]:
 def demo(port: int, browser: bool, checkpoint: Path | None) -> None:
     """Show models at work on a local page: draw a digit, see attention, move the thresholds of a detector.
 
-    They are trained when the page starts, which takes seconds to a minute. Ctrl-C ends it.
+    They are trained when the page is first started, which takes about a minute, and kept in the cache folder. Ctrl-C ends
+    it.
     """
     import webbrowser
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -16,10 +17,11 @@ from click.testing import CliRunner
 
 import minitorch
 from minitorch.cli import main
-from minitorch.demo import BadRequest, Demo, Exhibit
+from minitorch.demo import BadRequest, Demo, Exhibit, kept
 from minitorch.demo.attention import Attention
 from minitorch.demo.boxes import KINDS, Boxes
 from minitorch.demo.digits import Digits, as_the_data
+from minitorch.demo.stage import Stage
 from minitorch.models.boxes import iou
 from minitorch.nn import functional as F
 from minitorch.vision.datasets.digits import load_originals, resize_bilinear
@@ -28,8 +30,9 @@ from tests.browser import CHROMIUM, Browser
 
 def trained(exhibit):
     reports = []
-    words = exhibit.train(lambda done, text: reports.append(done))
-    assert words and reports == sorted(reports) and reports[-1] == 1
+    assert not exhibit.prepare()
+    exhibit.train(lambda done, text: reports.append(done))
+    assert exhibit.describe() and reports == sorted(reports) and reports[-1] == 1
     return exhibit
 
 
@@ -44,7 +47,10 @@ class Ready(Exhibit):
     def __init__(self, exhibit):
         self.name, self.answer = exhibit.name, exhibit.answer
 
-    def train(self, report):
+    def prepare(self):
+        return True
+
+    def describe(self):
         return "trained before"
 
 
@@ -56,6 +62,12 @@ def demo(exhibits):
         time.sleep(0.01)
     yield demo
     demo.close()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINITORCH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
 
 
 def ask(demo, method, path, body=None, **headers):
@@ -86,7 +98,7 @@ def test_it_listens_on_the_loopback_interface_only(demo):
 def test_the_page_and_its_files_load_nothing_from_elsewhere(demo):
     status, page = ask(demo, "GET", "/")
     assert status == 200 and "<title>minitorch demo" in page
-    for name in ("demo.css", "demo.js", "picture.js", "digits.js", "attention.js", "boxes.js"):
+    for name in ("palette.css", "demo.css", "demo.js", "picture.js", "digits.js", "attention.js", "boxes.js"):
         status, text = ask(demo, "GET", f"/{name}")
         assert status == 200 and name in page
         assert "https:" not in text and text.replace("http://www.w3.org/2000/svg", "").count("http:") == 0
@@ -179,9 +191,16 @@ def test_bad_requests_say_what_is_wrong(demo, name, request_, word):
     assert status == 400 and word in answer["error"]
 
 
-def test_before_its_model_is_ready_an_exhibit_says_so_and_a_failing_one_why():
+def test_before_its_model_is_ready_an_exhibit_says_so_and_a_failing_one_why(home):
     class Slow(Exhibit):
         name = "slow"
+
+        def settings(self):
+            return {}
+
+        def prepare(self):
+            self.model = minitorch.nn.Linear(1, 1)
+            return False
 
         def train(self, report):
             for _ in range(10**6):
@@ -191,7 +210,7 @@ def test_before_its_model_is_ready_an_exhibit_says_so_and_a_failing_one_why():
     class Failing(Exhibit):
         name = "failing"
 
-        def train(self, report):
+        def prepare(self):
             raise ValueError("no data")
 
     demo = Demo([Failing(), Slow()])
@@ -292,13 +311,106 @@ def test_of_overlapping_boxes_of_a_class_the_best_stays(demo):
     assert all(c["stays"] for c in everything) and len(everything) == len(candidates)
 
 
+# What is kept between two starts
+
+
+class Little(Exhibit):
+    """A model of one weight, and how often it was trained."""
+
+    name = "little"
+
+    def __init__(self, goal=3.0):
+        self.goal, self.trainings = goal, 0
+
+    def settings(self):
+        return {"goal": self.goal}
+
+    def prepare(self):
+        self.model = minitorch.nn.Linear(1, 1, bias=False)
+        return False
+
+    def train(self, report):
+        self.trainings += 1
+        minitorch.nn.init.constant_(self.model.weight, self.goal)
+
+    def describe(self):
+        return f"weight {self.model.weight.item():g}"
+
+
+def start(exhibit):
+    """(how often it was trained, what it says of itself)."""
+    stage = Stage(exhibit)
+    stage.prepare(threading.Event())
+    assert stage.state == "ready", stage.words
+    return exhibit.trainings, stage.words
+
+
+def test_a_model_is_trained_once_for_each_of_its_settings(home):
+    assert start(Little()) == (1, "weight 3")
+    assert start(Little()) == (0, "weight 3")
+    assert start(Little(4.0)) == (1, "weight 4")
+    (only,) = (home / "demo").iterdir()  # what is out of date goes
+    assert only == kept.file_of(Little(4.0))
+    assert start(Little()) == (1, "weight 3")
+
+
+def test_a_model_is_trained_again_when_the_code_has_changed(home, monkeypatch, tmp_path):
+    assert start(Little()) == (1, "weight 3")
+    (tmp_path / "package").mkdir()
+    monkeypatch.setattr(kept, "PACKAGE", tmp_path / "package")
+    (tmp_path / "package" / "a.py").write_text("x = 1")
+    kept.source_hash.cache_clear()
+    try:
+        first = kept.source_hash()
+        assert start(Little()) == (1, "weight 3")
+        kept.source_hash.cache_clear()
+        (tmp_path / "package" / "a.py").rename(tmp_path / "package" / "b.py")
+        assert kept.source_hash() != first and start(Little()) == (1, "weight 3")
+    finally:
+        monkeypatch.undo()
+        kept.source_hash.cache_clear()
+
+
+@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b[:-3], lambda b: b[:-1] + bytes([b[-1] ^ 1])])
+def test_a_damaged_file_is_replaced(home, damage):
+    start(Little())
+    path = kept.file_of(Little())
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    assert start(Little()) == (1, "weight 3")
+    assert path.read_bytes() == whole
+
+
+def test_where_nothing_can_be_kept_it_is_trained_at_every_start(home, monkeypatch):
+    home.write_text("no folder")
+    assert start(Little()) == start(Little()) == (1, "weight 3")
+    for name in ("MINITORCH_HOME", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def nobody(self):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(kept.Path, "expanduser", nobody)
+    assert start(Little()) == (1, "weight 3")
+
+
+@pytest.mark.parametrize("k", range(3))
+def test_a_restored_exhibit_answers_as_the_trained_one(home, exhibits, k):
+    new = (Digits(epochs=1), Attention(steps=4), Boxes(steps=2, images=16))[k]
+    kept.keep(exhibits[k])
+    new.prepare()
+    assert kept.restore(new) and new.describe() == exhibits[k].describe()
+    request = ({"example": 5}, {"text": "a red"}, {"scene": 2, "confidence": 0.05, "overlap": 0.3})[k]
+    assert new.answer(request) == exhibits[k].answer(request)
+
+
 # The command
 
 
 def test_a_checkpoint_of_minitorch_train_is_shown(tmp_path, exhibits):
     exhibits[0].training.save(tmp_path / "checkpoint.safetensors")
     again = Digits(tmp_path / "checkpoint.safetensors")
-    assert again.train(lambda done, words: pytest.fail("it is trained already")).startswith("LeNet")
+    assert again.prepare() and again.describe().startswith("LeNet")
     request = {"example": 5}
     assert again.answer(request) == exhibits[0].answer(request)
 
@@ -307,15 +419,16 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     train = ["train", "--model", "linear", "--epochs", "1", "--out", str(tmp_path), "--name", "run"]
     assert CliRunner().invoke(main, train).exit_code == 0
     with pytest.raises(BadRequest, match="is a linear trained on digits"):
-        Digits(tmp_path / "run" / "checkpoint.safetensors").train(lambda done, words: None)
+        Digits(tmp_path / "run" / "checkpoint.safetensors").prepare()
     result = CliRunner().invoke(main, ["demo", "--no-browser", "--checkpoint", str(tmp_path / "nothing")])
     assert result.exit_code == 2 and "does not exist" in result.output
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_ctrl_c_ends_it_cleanly():
+def test_ctrl_c_ends_it_cleanly(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "minitorch", "demo", "--no-browser"],
+        env=os.environ | {"MINITORCH_HOME": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,4 +1,4 @@
-"""CIFAR-quick, VGG, ResNet, U-Net against copies in torch with torchvision's names; fine-tuning."""
+"""LeNet, MLP, CIFAR-quick, VGG, ResNet, U-Net against copies in torch with torchvision's names; fine-tuning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from models_against_torch import assert_same_model, random_images
 from torch import nn
 
 import minitorch
-from minitorch.models import VGG, CIFARQuick, LeNet, UNet
+from minitorch.models import MLP, VGG, CIFARQuick, LeNet, UNet
 from minitorch.models.finetune import freeze_body, parameter_groups, with_new_head
 from minitorch.models.resnet import BasicBlock, Bottleneck, ResNet, cifar_resnet, gradient_norms, resnet
 
@@ -83,7 +83,7 @@ def test_cifar_resnet_is_torchs(shortcut):
 
 
 # The numbers that torchvision's documentation states for its weights.
-@pytest.mark.parametrize(("depth", "parameters"), [(18, 11_689_512), (50, 25_557_032)])
+@pytest.mark.parametrize(("depth", "parameters"), [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032)])
 def test_resnets_have_the_published_number_of_parameters(depth, parameters):
     model = resnet(depth)
     assert sum(p.numel() for p in model.parameters()) == parameters
@@ -136,12 +136,16 @@ class TorchVGG(nn.Module):
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
-# torchvision's plans of columns A and E, at a sixteenth of the width and less.
+# torchvision's plans of columns A, B, D and E, at a sixteenth of the width and less.
 A = [4, "M", 4, "M", 6, 6, "M", 8, 8, "M", 8, 8, "M"]
+B = [4, 4, "M", 4, 4, "M", 6, 6, "M", 8, 8, "M", 8, 8, "M"]
+D = [4, 4, "M", 4, 4, "M", 6, 6, 6, "M", 8, 8, 8, "M", 8, 8, 8, "M"]
 E = [4, 4, "M", 4, 4, "M", 6, 6, 6, 6, "M", 8, 8, 8, 8, "M", 8, 8, 8, 8, "M"]
 
 
-@pytest.mark.parametrize(("depth", "plan", "batch_norm"), [(11, A, False), (19, E, False), (11, A, True)])
+@pytest.mark.parametrize(
+    ("depth", "plan", "batch_norm"), [(11, A, True), (13, B, False), (16, D, True), (19, E, False)]
+)
 def test_vgg_is_torchs(depth, plan, batch_norm):
     mine = VGG(depth, 5, batch_norm, dropout=0.0, widths=(4, 4, 6, 8, 8), hidden=12, pooled=2)
     assert_same_model(mine, TorchVGG(plan, 5, 12, 2, batch_norm), random_images(2, 3, 64, 64))
@@ -153,6 +157,34 @@ def test_vgg_16_has_the_published_number_of_parameters():
     assert sum(p.numel() for p in model.features.parameters()) == 14_714_688
     assert 14_714_688 + 25088 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000 == 138_357_544
     assert model.classifier[0].in_features == 25088
+
+
+class TorchLeNet(nn.Module):
+    def __init__(self, channels, pooled):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(channels, 6, 5), nn.Conv2d(6, 16, 5)
+        self.fc1, self.fc2, self.fc3 = nn.Linear(16 * pooled**2, 120), nn.Linear(120, 84), nn.Linear(84, 10)
+
+    def forward(self, x):
+        for conv in (self.conv1, self.conv2):
+            x = nn.functional.max_pool2d(conv(x).relu(), 2)
+        return self.fc3(self.fc2(self.fc1(x.flatten(1)).relu()).relu())
+
+
+@pytest.mark.parametrize(("channels", "side", "pooled"), [(1, 28, 4), (3, 32, 5)])
+def test_lenet_is_torchs(channels, side, pooled):
+    mine, true = LeNet(channels, side), TorchLeNet(channels, pooled)
+    assert_same_model(mine, true, random_images(3, channels, side, side))
+
+
+@pytest.mark.parametrize("hidden", [(), (7,), (9, 5)])
+def test_mlp_is_torchs(hidden):
+    widths, layers = (12, *hidden, 4), [nn.Flatten()]
+    for a, b in zip(widths, widths[1:], strict=False):
+        layers += [nn.Linear(a, b), nn.ReLU()]
+    true = nn.Sequential()
+    true.layers = nn.Sequential(*layers[:-1])
+    assert_same_model(MLP(12, hidden, 4), true, random_images(5, 3, 2, 2))
 
 
 def test_cifar_quick_is_torchs():

@@ -29,31 +29,48 @@ class Attention(Exhibit):
     """
 
     name = "attention"
+    model: GPT
 
     def __init__(self, steps: int = 300):
         self.steps = steps
 
-    def train(self, report: Callable[[float, str], None]) -> str:
-        text = "\n".join(draw_scene(5, k, most=3).caption() for k in range(SCENES)) + "\n"
+    def settings(self) -> dict[str, Any]:
+        return {"steps": self.steps, "scenes": SCENES, "longest": LONGEST}
+
+    def prepare(self) -> bool:
+        text = captions(range(SCENES))
         self.tokenizer = CharacterTokenizer(text)
-        tokens = np.array(self.tokenizer.encode(text))
+        self.tokens = np.array(self.tokenizer.encode(text))
         manual_seed(0)
         self.model = GPT(len(self.tokenizer), context=LONGEST + 1, d_model=48, num_heads=4, num_layers=2)
+        return False
+
+    def train(self, report: Callable[[float, str], None]) -> None:
         optimizer = optim.AdamW(self.model.parameters(), lr=4e-3, weight_decay=0.01)
-        # From the beginning of a caption on: places mean the same in every example.
-        starts = np.array([0, *(np.flatnonzero(tokens == self.tokenizer.index["\n"]) + 1)])
-        starts = starts[starts < len(tokens) - LONGEST - 1]
+        starts = self.beginnings(self.tokens)
         rng = np.random.default_rng(0)
         for step in range(self.steps):
             for group in optimizer.param_groups:
                 group["lr"] = 4e-3 * min(1, (step + 1) / 20) * (1 - step / self.steps)
             begin = rng.choice(starts, 24)
-            loss = self.model.loss(wrap(tokens[begin[:, None] + np.arange(LONGEST + 1)]))
+            loss = self.model.loss(wrap(self.tokens[begin[:, None] + np.arange(LONGEST + 1)]))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             report((step + 1) / self.steps, f"loss {loss.item():.3f} nats per character")
-        return f"GPT of {sum(p.numel() for p in self.model.parameters()):,} parameters, loss {loss.item():.2f} nats per character"
+
+    def beginnings(self, tokens: np.ndarray) -> np.ndarray:
+        """Where captions begin that have a whole context behind them: so places mean the same in every example."""
+        starts = np.array([0, *(np.flatnonzero(tokens == self.tokenizer.index["\n"]) + 1)])
+        return starts[starts < len(tokens) - LONGEST - 1]
+
+    @no_grad()
+    def describe(self) -> str:
+        self.model.eval()
+        unseen = np.array(self.tokenizer.encode(captions(range(SCENES, SCENES + 50))))
+        loss = self.model.loss(wrap(unseen[self.beginnings(unseen)[:, None] + np.arange(LONGEST + 1)]))
+        parameters = sum(p.numel() for p in self.model.parameters())
+        return f"GPT of {parameters:,} parameters, loss {loss.item():.2f} nats per character of new captions"
 
     @no_grad()
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -95,3 +112,8 @@ class Attention(Exhibit):
             q, k, v = (part.unflatten(2, (block.attn.num_heads, -1)).transpose(1, 2) for part in qkv.chunk(3, -1))
             weights.append(attention(q, k, v, causal(tokens.shape[1]))[1])
         return logits, weights
+
+
+def captions(indices: range) -> str:
+    """Of these scenes, one a line."""
+    return "".join(draw_scene(5, k, most=3).caption() + "\n" for k in indices)

@@ -35,15 +35,23 @@ class Boxes(Exhibit):
     """
 
     name = "boxes"
+    model: SSD
 
     def __init__(self, steps: int = 300, images: int = 400):
         self.steps, self.count = steps, images
 
-    def train(self, report: Callable[[float, str], None]) -> str:
-        scenes = [scene(TRAINING, k) for k in range(self.count)]
-        images = np.stack([pixels(s) for s in scenes])
+    def settings(self) -> dict[str, Any]:
+        return {"steps": self.steps, "images": self.count, "kinds": KINDS, "side": SIDE}
+
+    def prepare(self) -> bool:
         manual_seed(0)
         self.model = SSD(len(KINDS), SIDE, widths=(8, 16, 32, 32, 32))
+        self.predict = functools.lru_cache(maxsize=64)(self._predict)
+        return False
+
+    def train(self, report: Callable[[float, str], None]) -> None:
+        scenes = [scene(TRAINING, k) for k in range(self.count)]
+        images = np.stack([pixels(s) for s in scenes])
         classes, offsets = training_targets(self.model.anchors, [objects(s) for s in scenes])
         optimizer = optim.Adam(self.model.parameters(), lr=3e-3)
         rng = np.random.default_rng(0)
@@ -58,8 +66,9 @@ class Boxes(Exhibit):
             loss.backward()
             optimizer.step()
             report((step + 1) / self.steps, f"loss {loss.item():.2f}")
+
+    def describe(self) -> str:
         self.model.eval()
-        self.predict = functools.lru_cache(maxsize=64)(self._predict)
         tests = [scene(TEST, k) for k in range(60)]
         with no_grad():
             found = self.model.detect(wrap(np.stack([pixels(s) for s in tests])))

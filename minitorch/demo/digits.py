@@ -10,7 +10,6 @@ import numpy as np
 
 from ..autograd import grad
 from ..core.tensor import Tensor, wrap
-from ..models import LeNet
 from ..nn import functional as F
 from ..train import TrainConfig, Training, load_images, read_run
 from ..vision.datasets.digits import WHITE, resize_bilinear
@@ -36,29 +35,38 @@ class Digits(Exhibit):
     def __init__(self, checkpoint: Path | None = None, epochs: int = EPOCHS):
         self.checkpoint, self.epochs = checkpoint, epochs
 
-    def train(self, report: Callable[[float, str], None]) -> str:
+    def settings(self) -> dict[str, Any]:
+        return TrainConfig(epochs=self.epochs).as_dict()
+
+    def prepare(self) -> bool:
         data = load_images("digits")
-        config, tree = TrainConfig(epochs=self.epochs), None
-        if self.checkpoint is not None:
+        if self.checkpoint is None:
+            self.training = Training(TrainConfig(epochs=self.epochs), data)
+        else:
             config, tree = read_run(self.checkpoint)
             if (config.model, config.dataset) != ("lenet", "digits"):
                 raise BadRequest(
                     f"{self.checkpoint} is a {config.model} trained on {config.dataset}; the demo shows a lenet trained on digits"
                 )
-        self.training = training = Training(config, data)
-        if tree is not None:
-            training.model.load_state_dict(tree["model"])
-        else:
-            steps = training.steps_per_epoch * config.epochs
+            self.training = Training(config, data)
+            self.training.model.load_state_dict(tree["model"])
+        self.model = self.training.model
+        return self.checkpoint is not None
 
-            def after_step() -> bool:
-                done = training.epoch * training.steps_per_epoch + training.batch
-                report(done / steps, f"loss {training.running.mean_loss:.3f}")
-                return False
+    def train(self, report: Callable[[float, str], None]) -> None:
+        training = self.training
+        steps = training.steps_per_epoch * self.epochs
 
-            training.run(after_step, lambda: None)
-        test = training.evaluate()  # which puts the model into its evaluation mode
-        return f"LeNet, {100 * test.accuracy:.1f} % of {len(data.test_labels)} test digits right"
+        def after_step() -> bool:
+            done = training.epoch * training.steps_per_epoch + training.batch
+            report(done / steps, f"loss {training.running.mean_loss:.3f}")
+            return False
+
+        training.run(after_step, lambda: None)
+
+    def describe(self) -> str:
+        test = self.training.evaluate()  # which puts the model into its evaluation mode
+        return f"LeNet, {100 * test.accuracy:.1f} % of {len(test.predictions)} test digits right"
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if "example" in request:
@@ -90,14 +98,13 @@ class Digits(Exhibit):
 
     def run(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The logits, and what came out of each of `LAYERS`."""
-        model, kept = self.training.model, []
-        assert isinstance(model, LeNet)
+        kept: list[Tensor] = []
         handles = [
-            getattr(model, name).register_forward_hook(lambda module, args, output: kept.append(output))
+            self.model.get_submodule(name).register_forward_hook(lambda module, args, output: kept.append(output))
             for name in LAYERS
         ]
         try:
-            return model(x), kept
+            return self.model(x), kept
         finally:
             for handle in handles:
                 handle.remove()

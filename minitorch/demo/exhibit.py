@@ -1,66 +1,43 @@
-"""What a part of the demo is: a model that is trained when the demo starts, and that then answers requests."""
+"""What a part of the demo is: a model that is trained when the demo is first started, and that answers requests."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-# Models and their random stream are shared by all threads: one computes at a time.
-COMPUTING = threading.Lock()
+from .. import nn
 
 
 class BadRequest(ValueError):
     """A request that cannot be answered; the message says why."""
 
 
-class Stopped(Exception):
-    """The demo ends while a model is being trained."""
-
-
 class Exhibit:
-    """Abstract. `train` makes the model ready and calls `report` often; `answer` turns a request into an answer, both JSON."""
+    """Abstract. `prepare` makes its data and the `model`, `train` teaches it, and `answer` turns a request into an answer,
+    both JSON."""
 
     name: ClassVar[str]
+    model: nn.Module
 
-    def train(self, report: Callable[[float, str], None]) -> str:
-        """report(share done, in words): raises `Stopped` when the demo ends. Returns what the model can do, in words."""
+    def settings(self) -> dict[str, Any]:
+        """What the weights depend on, beside the code; plain data."""
+        raise NotImplementedError
+
+    def prepare(self) -> bool:
+        """Makes the data and `model`. True where the model has learnt before (it was given), False where it is as it begins."""
+        raise NotImplementedError
+
+    def train(self, report: Callable[[float, str], None]) -> None:
+        """report(share done, in words), often: it raises `stage.Stopped` when the demo ends."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """What the trained model can do, in words."""
         raise NotImplementedError
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Raises `BadRequest`."""
         raise NotImplementedError
-
-
-class Stage:
-    """An exhibit, and how far it has come: `state` is "waiting", "training", "ready" or "failed"."""
-
-    def __init__(self, exhibit: Exhibit):
-        self.exhibit = exhibit
-        self.state, self.done, self.words = "waiting", 0.0, ""
-
-    def status(self) -> dict[str, Any]:
-        return {"state": self.state, "done": round(self.done, 3), "words": self.words}
-
-    def prepare(self, stopping: threading.Event) -> None:
-        def report(done: float, words: str) -> None:
-            self.done, self.words = done, words
-            if stopping.is_set():
-                raise Stopped
-            COMPUTING.release()  # let an answer come in between
-            time.sleep(0.001)
-            COMPUTING.acquire()
-
-        self.state = "training"
-        try:
-            with COMPUTING:
-                self.words = self.exhibit.train(report)
-            self.state, self.done = "ready", 1.0
-        except Stopped:
-            self.state = "waiting"
-        except Exception as error:
-            self.state, self.words = "failed", f"{type(error).__name__}: {error}"
 
 
 def number(request: dict[str, Any], name: str, low: float, high: float) -> float:

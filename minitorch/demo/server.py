@@ -14,7 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any
 
-from .exhibit import COMPUTING, BadRequest, Exhibit, Stage
+from .exhibit import BadRequest, Exhibit
+from .stage import COMPUTING, Stage
 
 LARGEST = 64 * 1024  # bytes of a request's body
 PATIENCE = 20.0  # seconds for a request to arrive
@@ -27,7 +28,7 @@ FILES = {
         f"/{name}": ("minitorch.demo", name)
         for name in ("demo.css", "demo.js", "digits.js", "attention.js", "boxes.js")
     },
-    "/picture.js": ("minitorch.viz", "picture.js"),
+    **{f"/{name}": ("minitorch.viz", name) for name in ("palette.css", "picture.js")},
 }
 
 

@@ -181,11 +181,18 @@ def actor_critic(
     discount: float = 0.99,
     decay: float = 0.95,
     lr: float = 0.01,
+    critic_steps: int = 20,
     seed: int = 0,
 ) -> list[float]:
     """Actor-critic (section 13.5): a second network learns V(s), what a state is worth, and the actor is told how much
-    better than that its actions were. The critic's loss is (V(s_t) - (A_t + V_t))^2. Returns as `reinforce` does."""
-    optimizer = optim.Adam([*actor.parameters(), *critic.parameters()], lr=lr)
+    better than that its actions were. The critic's loss is (V(s_t) - (A_t + V_t))^2. Returns as `reinforce` does.
+
+    The critic takes `critic_steps` for each one of the actor. A step of Adam moves a weight by about `lr`, but a good
+    state is worth up to 1 / (1 - discount) rewards: with a step for a step the critic would never get there, and
+    advantages over a V that is far too small are not advantages.
+    """
+    optimizer = optim.Adam(actor.parameters(), lr=lr)
+    critics_optimizer = optim.Adam(critic.parameters(), lr=lr)
     schedule = falling(optimizer, updates)
     policy = sampling(actor, np.random.RandomState(seed))
     history = []
@@ -201,12 +208,15 @@ def actor_critic(
             worth.append(found + values)
         states = from_numpy(np.concatenate([np.array(e.states, np.float32) for e in played]))
         actions = tensor([a for e in played for a in e.actions])
-        goal = from_numpy(np.concatenate(worth).astype(np.float32))
         optimizer.zero_grad()
-        loss = policy_gradient_loss(actor(states), actions, standardised(np.concatenate(better)))
-        (loss + F.mse_loss(critic(states)[:, 0], goal)).backward()
+        policy_gradient_loss(actor(states), actions, standardised(np.concatenate(better))).backward()
         optimizer.step()
         schedule.step()
+        goal = from_numpy(np.concatenate(worth).astype(np.float32))
+        for _ in range(critic_steps):
+            critics_optimizer.zero_grad()
+            F.mse_loss(critic(states)[:, 0], goal).backward()
+            critics_optimizer.step()
         history.append(float(np.mean([sum(e.rewards) for e in played])))
     return history
 

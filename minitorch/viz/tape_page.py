@@ -18,6 +18,7 @@ from .layout import layouts
 
 __all__ = ["Tape", "tape"]
 
+STYLES = ("palette.css", "tape.css")
 SCRIPTS = ("picture.js", "tape_layout.js", "tape_panel.js", "tape.js")
 HEIGHT = 720  # of the frame in a notebook, in pixels
 
@@ -77,11 +78,11 @@ class Tape:
 
     def html(self) -> str:
         """The whole page; it loads nothing."""
-        page = {name: _packaged(name) for name in ("tape.html", "tape.css", *SCRIPTS)}
+        page = {name: _packaged(name) for name in ("tape.html", *STYLES, *SCRIPTS)}
         data = json.dumps(self.data, separators=(",", ":")).replace("<", "\\u003c")
         parts = {
             "{{title}}": html.escape(self.title),
-            "{{style}}": page["tape.css"],
+            "{{style}}": "".join(page[name] for name in STYLES),
             "{{data}}": data,
             "{{script}}": "".join(page[name] for name in SCRIPTS),
         }
