@@ -13,7 +13,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), *filter(None, [os.
 project = "minitorch"
 author = copyright = "the minitorch authors"
 html_title = "minitorch"
-extensions = ["myst_nb", "sphinx_design", "mathml", "operation_pages", "chapter_directives", "streams"]
+extensions = ["myst_nb", "sphinx_design", "mathml", "operation_pages", "api_pages", "chapter_directives", "streams"]
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True

@@ -1,5 +1,6 @@
 """The pages written from the declarations: their formulas say what the rules do, their tables what torch does."""
 
+import inspect
 import sys
 import warnings
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "docs" / "_ext"))
+import api_pages  # noqa: E402
 import awkward  # noqa: E402
 import operation_pages  # noqa: E402
 
+import minitorch  # noqa: E402
 from minitorch.core.op import PUBLIC, REGISTRY  # noqa: E402
 from minitorch.viz import rules  # noqa: E402
 from tests.against_torch import lookup  # noqa: E402
@@ -121,3 +124,25 @@ def test_an_operation_is_made_of_few_primitives():
     assert len(operation_pages.primitives_of(functions[most])) <= 12, most
     made_of = [op.name for op in operation_pages.primitives_of(PUBLIC["linalg.matrix_norm"])]
     assert "singular_values" in made_of and "vector_norm_dims" in made_of
+
+
+def test_every_public_name_has_its_place():
+    """On the page of its module, or on an earlier one under the same object."""
+    pages = api_pages.contents()
+    told = {id(value) for own in pages.values() for value in own.values()}
+    for module in api_pages.modules():
+        for name in api_pages.names(module):
+            value = getattr(module, name)
+            assert id(value) in told or inspect.ismodule(value), (module.__name__, name)
+    assert {"minitorch.nn", "minitorch.optim", "minitorch.utils.data", "minitorch.models.boxes"} <= {
+        module.__name__ for module in pages
+    }
+
+
+def test_a_page_of_a_module():
+    text = "\n".join(api_pages.page(minitorch.nn, api_pages.contents()[minitorch.nn]))
+    assert "class minitorch.nn.Linear(in_features, out_features, bias=True, device=None, dtype=None)" in text
+    assert inspect.getdoc(minitorch.nn.Linear).splitlines()[0] in text
+    assert "register_forward_hook(hook" in text and text.count("\n~~~~text\n") * 2 == text.count("\n~~~~") > 300
+    tensor = "\n".join(api_pages.of_class("minitorch.Tensor", minitorch.Tensor))
+    assert "`exp`" in tensor and "register_hook(" in tensor
