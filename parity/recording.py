@@ -23,7 +23,7 @@ from minitorch.core.op import REGISTRY, Op
 from minitorch.core.state import state
 from minitorch.core.tensor import Tensor, wrap
 from minitorch.ops.loss import cross_entropy_of_classes
-from minitorch.ops.recurrent import gru_gates, lstm_gates
+from minitorch.ops.recurrent import gru_steps, lstm_steps, rnn_steps
 
 from . import calls, database
 from .bridge import tensors_in
@@ -90,6 +90,14 @@ def ctc(x: Tensor) -> Tensor:
     return minitorch.nn.functional.ctc_loss(log_probs, targets, lengths, minitorch.tensor([2, 1]))
 
 
+def layer(x: Tensor, gates: int, with_cell: bool = False) -> tuple[Tensor, ...]:
+    """The inputs of a recurrent layer: sums of 2 steps, state and weight, for 1 sequence and 2 hidden numbers."""
+    numbers = minitorch.cat((x, x / 2)).view(-1)
+    sums, weight = numbers[: 4 * gates].view(2, 1, 2 * gates), numbers[-4 * gates :].view(2 * gates, 2)
+    h = numbers[3:5].view(1, 2)
+    return (sums, h, h * 2, weight) if with_cell else (sums, h, weight)
+
+
 # Short programs for the primitives that the few samples of torch's do not call. x: a positive 3 x 4 tensor below one.
 PROGRAMS: tuple[Callable[[Tensor], Any], ...] = (
     half_rewritten,
@@ -118,8 +126,9 @@ PROGRAMS: tuple[Callable[[Tensor], Any], ...] = (
     ctc,
     # These make way for what defines them when operations are watched, so they are called by name.
     lambda x: cross_entropy_of_classes(x, minitorch.tensor([0, 2, 1]), ignore_index=-100, reduction="mean"),
-    lambda x: lstm_gates(x, x.narrow(1, 0, 1) * 2)[:2],
-    lambda x: gru_gates(x.narrow(1, 0, 3) * 1, x.narrow(1, 1, 3) * 2, x.narrow(1, 0, 1) * 3)[0],
+    lambda x: rnn_steps(*layer(x, 1), relu=False, reverse=False),
+    lambda x: lstm_steps(*layer(x, 4, with_cell=True), reverse=False)[:2],
+    lambda x: gru_steps(*layer(x, 3), reverse=True)[0],
 )
 
 

@@ -103,7 +103,7 @@ BOUND_TO_MEMORY = frozenset({"as_strided_view", "relayout", "write_view", "reint
 
 
 # Outputs that are kept for the gradient and are no results: a gradient never comes from them.
-BY_PRODUCTS: dict[str, tuple[int, ...]] = {"ctc_loss_alpha": (1,), "lstm_gates": (2,), "gru_gates": (1,)}
+BY_PRODUCTS: dict[str, tuple[int, ...]] = {"ctc_loss_alpha": (1,), "lstm_steps": (2,), "gru_steps": (1,)}
 
 
 def calls_of(name: str) -> list[Recorded]:

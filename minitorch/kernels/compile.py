@@ -37,8 +37,14 @@ LAYERS = {
 }
 
 
-def gates(dtype, *sizes):
-    return [np.ones((3, size), dtype) for size in sizes]
+def steps(gates, *inputs, **params):
+    """A recurrent layer of 2 states over one step for one sequence; inputs: which of its arrays, in order."""
+
+    def example(run, dtype):
+        known = dict(x=(1, 1, 2 * gates), h=(1, 2), w=(2 * gates, 2), b=(2 * gates,), hs=(1, 1, 2), gates=(1, 1, 8))
+        run(*[np.ones(known[name], dtype) for name in inputs], reverse=False, **params)
+
+    return example
 
 
 def image(dtype):
@@ -209,10 +215,12 @@ EXAMPLES: dict[str, Callable] = {
     **dict.fromkeys(("softmax_backward", "log_softmax_backward"), softmax_backward),
     "logsumexp_dims": partial(one, dim=(1,), keepdim=False),
     "cross_entropy_of_classes": lambda run, dtype: run(rows(dtype), np.zeros(3, np.int64), **MEAN),
-    "lstm_gates": lambda run, dtype: run(*gates(dtype, 8, 2)),
-    "lstm_gates_backward": lambda run, dtype: run(*gates(dtype, 2, 2, 2, 2, 8)),
-    "gru_gates": lambda run, dtype: run(*gates(dtype, 6, 6, 2)),
-    "gru_gates_backward": lambda run, dtype: run(*gates(dtype, 2, 6, 2, 6)),
+    "rnn_steps": steps(1, "x", "h", "w", relu=False),
+    "rnn_steps_backward": steps(1, "hs", "h", "w", "hs", relu=False),
+    "lstm_steps": steps(4, "x", "h", "h", "w"),
+    "lstm_steps_backward": steps(4, "hs", "hs", "x", "h", "h", "w", "hs", "hs", "gates"),
+    "gru_steps": steps(3, "x", "h", "w", "b"),
+    "gru_steps_backward": steps(3, "hs", "x", "h", "w", "b", "hs", "gates"),
     "cross_entropy_backward": lambda run, dtype: run(np.ones((), dtype), rows(dtype), np.zeros(3, np.int64), **MEAN),
 }
 

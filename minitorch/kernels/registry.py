@@ -124,10 +124,7 @@ KERNELS: dict[str, Kernel] = {
     "log_softmax_backward": Kernel("softmax", 64),
     "logsumexp_dims": Kernel("softmax", 64),
     "cross_entropy_of_classes": Kernel("cross_entropy", 64),
-    "lstm_gates": Kernel("recurrent", 64),
-    "lstm_gates_backward": Kernel("recurrent", 16),
-    "gru_gates": Kernel("recurrent", 48),
-    "gru_gates_backward": Kernel("recurrent", 16),
+    **{f"{cell}_steps{part}": Kernel("recurrent", 16) for cell in ("rnn", "lstm", "gru") for part in ("", "_backward")},
     "cross_entropy_backward": Kernel("cross_entropy", 0, many_logits),
 }
 

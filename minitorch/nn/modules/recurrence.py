@@ -1,4 +1,4 @@
-"""The recurrences of RNN, LSTM and GRU, in Tensor operations: one step, one direction of one layer, a whole network.
+"""The recurrences of RNN, LSTM and GRU: steps of one size, one direction of one layer, a whole network.
 
 A state is a tuple of tensors with the batch first: (h,) or, for the LSTM, (h, c). A layer runs over a list of steps;
 step t has the batch size sizes[t]. In a padded batch all sizes are equal, in a packed one they fall: sequences are
@@ -7,77 +7,64 @@ sorted by length, and those that have ended drop out at the end of the batch.
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from ...core.tensor import Tensor
 from ...ops.join import cat
-from ...ops.recurrent import gru_cell, lstm_cell
+from ...ops.recurrent import gru, lstm, rnn
 from .. import functional as F
 
-
-def rnn_tanh_step(x: Tensor, state: tuple, w_hh, b_hh, w_hr=None) -> tuple:
-    """h' = tanh(x + W_hh h + b_hh), where x = W_ih input + b_ih."""
-    (h,) = state
-    return ((x + F.linear(h, w_hh, b_hh)).tanh(),)
-
-
-def rnn_relu_step(x: Tensor, state: tuple, w_hh, b_hh, w_hr=None) -> tuple:
-    """h' = relu(x + W_hh h + b_hh), where x = W_ih input + b_ih."""
-    (h,) = state
-    return ((x + F.linear(h, w_hh, b_hh)).relu(),)
-
-
-def lstm_step(x: Tensor, state: tuple, w_hh, b_hh, w_hr=None) -> tuple:
-    """h', c' = lstm_cell(x + W_hh h + b_hh, c), where x = W_ih input + b_ih; h' is then projected, if there is a w_hr.
-
-    Hochreiter, Schmidhuber (1997); Sak et al. (2014).
-    """
-    h, c = state
-    h, c = lstm_cell(x + F.linear(h, w_hh, b_hh), c)
-    return (h if w_hr is None else F.linear(h, w_hr), c)
-
-
-def gru_step(x: Tensor, state: tuple, w_hh, b_hh, w_hr=None) -> tuple:
-    """h' = gru_cell(x, W_hh h + b_hh, h), where x = W_ih input + b_ih.
-
-    Cho et al. (2014), with the reset gate after the product.
-    """
-    (h,) = state
-    return (gru_cell(x, F.linear(h, w_hh, b_hh), h),)
-
-
-STEPS = {"RNN_TANH": rnn_tanh_step, "RNN_RELU": rnn_relu_step, "LSTM": lstm_step, "GRU": gru_step}
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 
 
+def input_sums(mode: str, data: Tensor, weights: tuple) -> Tensor:
+    """What the inputs contribute to the gates' sums: W_ih x + b_ih, and b_hh where that is not needed apart.
+
+    weights: (w_ih, w_hh, b_ih, b_hh, w_hr), None where absent.
+    """
+    w_ih, _, b_ih, b_hh, _ = weights
+    return F.linear(data, w_ih, b_ih if b_hh is None or mode == "GRU" else b_ih + b_hh)
+
+
+def run_steps(mode: str, sums: Tensor, state: tuple, weights: tuple, reverse: bool = False) -> tuple:
+    """Steps of one size. sums: (T, N, gates * hidden). Returns the states after each of them, (T, N, size) each."""
+    _, w_hh, _, b_hh, w_hr = weights
+    if mode == "GRU":
+        return (gru(sums, *state, w_hh, b_hh, reverse),)
+    if mode != "LSTM":
+        return (rnn(sums, *state, w_hh, mode == "RNN_RELU", reverse),)
+    return lstm(sums, *state, w_hh, w_hr, reverse)
+
+
 def run_layer(
-    step, data: Tensor, sizes: list[int], state: tuple, weights: tuple, reverse: bool
+    mode: str, data: Tensor, sizes: list[int], state: tuple, weights: tuple, reverse: bool
 ) -> tuple[Tensor, tuple]:
     """One direction of one layer.
 
-    data: (sum of sizes, features), step after step; state: of the whole batch; weights: (w_ih, w_hh, b_ih, b_hh, w_hr),
-    None where absent. Returns (outputs (sum of sizes, hidden), last state of the whole batch).
+    data: (sum of sizes, features), step after step; state: of the whole batch.
+    Returns (outputs (sum of sizes, hidden), last state of the whole batch).
     """
-    w_ih, w_hh, b_ih, b_hh, w_hr = weights
-    # The input's part of every step at once.
-    steps = F.linear(data, w_ih, b_ih).split(sizes, 0)
-    first, outputs, ended = state, [], []
-    order = range(len(sizes) - 1, -1, -1) if reverse else range(len(sizes))
-    running = sizes[order[0]]
-    state = tuple(s[:running] for s in first) if running < first[0].size(0) else first
-    for t in order:
-        if sizes[t] < running:
-            ended.append(tuple(s[sizes[t] :] for s in state))
-            state = tuple(s[: sizes[t]] for s in state)
-        elif sizes[t] > running:
-            state = tuple(cat([s, f[running : sizes[t]]], 0) for s, f in zip(state, first, strict=True))
-        running = sizes[t]
-        state = step(steps[t], state, w_hh, b_hh, w_hr)
-        outputs.append(state[0])
+    runs = [(size, len(list(steps))) for size, steps in groupby(sizes)]  # steps of one size are run together
+    parts = list(zip(runs, input_sums(mode, data, weights).split([n * count for n, count in runs], 0), strict=True))
+    first, outputs, ended, running = state, [], [], 0
+    for (size, count), sums in reversed(parts) if reverse else parts:
+        if not running:
+            state = tuple(s[:size] for s in first)
+        elif size < running:
+            ended.append(tuple(s[size:] for s in state))
+            state = tuple(s[:size] for s in state)
+        else:
+            state = tuple(cat([s, f[running:size]], 0) for s, f in zip(state, first, strict=True))
+        running = size
+        states = run_steps(mode, sums.view(count, size, sums.size(1)), state, weights, reverse)
+        state = tuple(s[0 if reverse else -1] for s in states)
+        outputs.append(states[0].flatten(0, 1))
     if reverse:
         outputs.reverse()
     if ended:
         # Those that ended first lie at the end of the batch.
         state = tuple(cat(parts, 0) for parts in zip(state, *reversed(ended), strict=True))
-    return cat(outputs, 0), state
+    return outputs[0] if len(outputs) == 1 else cat(outputs, 0), state
 
 
 def run(mode: str, data: Tensor, sizes: list[int], state: tuple, weights: list, directions: int, dropout: float):
@@ -86,13 +73,13 @@ def run(mode: str, data: Tensor, sizes: list[int], state: tuple, weights: list, 
     dropout: the probability for the outputs of all layers but the last (0: none).
     Returns (outputs (sum of sizes, directions * hidden), state like the given one).
     """
-    step, last = STEPS[mode], []
+    last = []
     layers = len(weights) // directions
     for layer in range(layers):
         outputs = []
         for direction in range(directions):
             k = layer * directions + direction
-            output, end = run_layer(step, data, sizes, tuple(s[k] for s in state), weights[k], reverse=direction == 1)
+            output, end = run_layer(mode, data, sizes, tuple(s[k] for s in state), weights[k], reverse=direction == 1)
             outputs.append(output)
             last.append(end)
         data = outputs[0] if directions == 1 else cat(outputs, -1)

@@ -289,7 +289,7 @@ class RNN(RNNBase):
 
 
 class LSTM(RNNBase):
-    """Long short-term memory; the formula stands in `recurrence.lstm_step`.
+    """Long short-term memory; the formula stands in `ops.recurrent.lstm`.
 
     As RNN, but the state is a pair (h, c), c: (num_layers * directions, N, hidden_size). With proj_size, outputs and h
     have that many features.
@@ -359,7 +359,7 @@ class LSTM(RNNBase):
 
 
 class GRU(RNNBase):
-    """Gated recurrent units; the formula stands in `recurrence.gru_step`. Arguments and results as for RNN."""
+    """Gated recurrent units; the formula stands in `ops.recurrent.gru`. Arguments and results as for RNN."""
 
     def __init__(
         self,

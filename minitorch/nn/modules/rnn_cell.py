@@ -6,11 +6,10 @@ import math
 
 from ...core.tensor import Tensor
 from ...ops.creation import empty, zeros
-from .. import functional as F
 from .. import init
 from ..parameter import Parameter
 from .module import Module
-from .recurrence import STEPS
+from .recurrence import input_sums, run_steps
 
 
 class RNNCellBase(Module):
@@ -50,8 +49,9 @@ class RNNCellBase(Module):
         elif not batched:
             state = tuple(s.unsqueeze(0) for s in state)
         self._check_step(input, state)
-        state = STEPS[mode](F.linear(input, self.weight_ih, self.bias_ih), state, self.weight_hh, self.bias_hh)
-        return state if batched else tuple(s.squeeze(0) for s in state)
+        weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, None
+        state = run_steps(mode, input_sums(mode, input, weights).unsqueeze(0), state, weights)
+        return tuple(s.squeeze(0) if batched else s[0, 0] for s in state)
 
     def _check_step(self, input: Tensor, state: tuple) -> None:
         if input.size(1) != self.input_size:
