@@ -29,11 +29,11 @@ def input_sums(mode: str, data: Tensor, weights: tuple) -> Tensor:
 def run_steps(mode: str, sums: Tensor, state: tuple, weights: tuple, reverse: bool = False) -> tuple:
     """Steps of one size. sums: (T, N, gates * hidden). Returns the states after each of them, (T, N, size) each."""
     _, w_hh, _, b_hh, w_hr = weights
+    if mode == "LSTM":
+        return lstm(sums, state[0], state[1], w_hh, w_hr, reverse)
     if mode == "GRU":
-        return (gru(sums, *state, w_hh, b_hh, reverse),)
-    if mode != "LSTM":
-        return (rnn(sums, *state, w_hh, mode == "RNN_RELU", reverse),)
-    return lstm(sums, *state, w_hh, w_hr, reverse)
+        return (gru(sums, state[0], w_hh, b_hh, reverse),)
+    return (rnn(sums, state[0], w_hh, mode == "RNN_RELU", reverse),)
 
 
 def run_layer(
