@@ -156,9 +156,10 @@ PROGRAM = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 def run_program(seed: int, script: str, arguments: tuple[str, ...]) -> None:
     """Run a program written for torch on torch and on minitorch, and compare call by call.
 
-    Both run the script unchanged, in two processes, from the same seed. The report names the first call whose result
-    differs by more than rounding, the losses of both sides, and whether they printed the same. Where values differ, a
-    third run, of torch with every parameter one unit in the last place off, says how much of that is rounding that grew.
+    Both run the script unchanged, in two processes, from the same seed. First in step: every call on minitorch is given
+    torch's numbers, so that a difference is that call's own; the report names the first whose result is off by more
+    than rounding. Then minitorch on its own: its losses are held beside torch's, and where they are off by more than
+    some roundings, beside those of torch with every parameter one unit in the last place off.
 
     Ends with 0 when the runs are the same, with 1 otherwise, with 3 when there is no PyTorch to compare with.
     """
@@ -241,18 +242,22 @@ def show_coverage(path: Path | None, missing: bool) -> None:
 
 
 @main.command("record", hidden=True, context_settings=PROGRAM)
-@click.option("--off", is_flag=True, help="Start one unit in the last place away.")
+@click.argument("role", type=click.Choice(["lead", "follow", "free"]))
 @click.argument("library", type=click.Choice(["torch", "minitorch"]))
-@click.argument("trace", type=click.Path(path_type=Path))
-@click.argument("names")
+@click.argument("stream")
+@click.argument("found", type=click.Path(path_type=Path))
 @click.argument("seed", type=int)
+@click.argument("nudge")
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def record(
-    library: str, trace: Path, names: str, seed: int, script: str, arguments: tuple[str, ...], off: bool
+    role: str, library: str, stream: str, found: Path, seed: int, nudge: str, script: str, arguments: tuple[str, ...]
 ) -> None:
-    """One side of `run`: run the program on one library and write its calls to TRACE."""
-    recorder.record(library, script, arguments, trace, None if names == "-" else Path(names), seed, off)
+    """One run of `run`; "-" stands for no STREAM and for no NUDGE."""
+    recorder.record(
+        role, library, script, arguments,
+        None if stream == "-" else Path(stream), found, seed, None if nudge == "-" else int(nudge),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

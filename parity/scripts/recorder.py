@@ -17,17 +17,16 @@ import random
 import sys
 import sysconfig
 import weakref
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from .. import dropin
-from .kept import Kept, keep
+from .call import Call
+from .lockstep import Follow, Free, Lead, Side
 from .nudged import nudged
 
 FUNCTIONS = (
@@ -51,24 +50,8 @@ LEFT_OUT = frozenset(
     typed_storage untyped_storage vmap
     """.split()
 )
-UNINITIALISED = frozenset(
-    ["empty", "empty_like", "empty_strided", "Tensor.new_empty", "Tensor.new", "Tensor.resize_", "Tensor.new_empty_strided"]
-)  # fmt: skip
+SIDES = {"lead": Lead, "follow": Follow, "free": Free}
 DISTRIBUTION_METHODS = ("sample", "rsample", "log_prob", "entropy", "cdf", "icdf")
-
-
-@dataclass(slots=True)
-class Call:
-    """One call: what it was given, what came of it, and where in the program it stands."""
-
-    name: str
-    where: tuple[str, int]
-    inputs: list = field(default_factory=list)
-    outputs: list = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)  # of the outputs, where they are not simply what was returned
-    rates: list[float] = field(default_factory=list)  # of an optimizer's step: the learning rate of every parameter
-    error: tuple[str, str] | None = None
-    stream: int | None = 0  # checksum of the default generator's state after the call; None where it cannot be read
 
 
 class Program(dict):
@@ -90,69 +73,49 @@ class Program(dict):
 
 
 class Recorder:
-    """Wraps a library's public names and writes the calls that a program makes to them, one after the other."""
+    """Wraps a library's public names and tells `side` (`lockstep`) of the calls that a program makes to them."""
 
-    def __init__(self, library: ModuleType, file: BinaryIO):
+    def __init__(self, library: ModuleType, side: Side):
         self.library = library
-        self.write = pickle.Pickler(file).dump
+        self.side = side
         self.program = Program(library)
-        # A Sequential calls its layers for the program, as it were.
-        self.calls_layers = Program(library, (os.path.join("nn", "modules", "container.py"),))
+        # A Sequential calls its layers for the program, as it were, and so does a Transformer. In evaluation torch's
+        # takes a way of its own, without its layers.
+        layers = [os.path.join("nn", "modules", name) for name in ("container.py", "transformer.py")]
+        self.calls_layers, self.trains_layers = Program(library, (layers[0],)), Program(library, tuple(layers))
         self.leaves: dict[int, weakref.ref] = {}  # the tensors that collect gradients, in the order they were met
         self.stepping = False
         self.process = os.getpid()
 
-    # what is kept
+    # what a call is given, and what comes of it
 
-    def tensor(self, value: Any, readable: bool = True) -> Kept:
-        dtype = str(value.dtype).removeprefix("torch.")
-        shape = tuple(value.shape)
-        array = self.array(value) if readable else None
-        return (
-            Kept(dtype, shape, value.requires_grad, None) if array is None else keep(array, dtype, value.requires_grad)
-        )
-
-    def array(self, value: Any) -> np.ndarray | None:
-        """The elements of a tensor; None where they cannot be read."""
-        try:
-            value = value.detach()
-            if value.is_complex():
-                value = self.library.view_as_real(value)
-            return np.asarray((value.float() if str(value.dtype).endswith("bfloat16") else value).numpy())
-        except Exception:  # a tensor inside vmap or a forward derivative, a sparse one, one without memory
-            return None
-
-    def kept(self, value: Any, found: list, readable: bool = True) -> list:
-        """Append the records of all tensors and plain values in `value` to `found`."""
-        if isinstance(value, self.library.Tensor):
-            found.append(self.tensor(value, readable))
-        elif isinstance(value, (bool, int, float, str)) or value is None:
+    def flat(self, value: Any, found: list) -> list:
+        """Append all tensors, arrays and plain values in `value` to `found`."""
+        if isinstance(value, (self.library.Tensor, np.ndarray, bool, int, float, str)) or value is None:
             found.append(value)
-        elif isinstance(value, np.ndarray):
-            found.append(keep(value, str(value.dtype), False))
         elif isinstance(value, self.library.Size):
             found.append(tuple(value))
         elif isinstance(value, dict):
             for key in value:
-                self.kept(value[key], found, readable)
+                self.flat(value[key], found)
         elif isinstance(value, (tuple, list)):
             for item in value[:64]:
-                self.kept(item, found, readable)
+                self.flat(item, found)
         else:
             found.append(type(value).__name__)
         return found
 
-    def tensors_kept(self, value: Any, found: list) -> list:
-        """The records of the tensors among arguments; leaves that collect gradients are noted."""
+    def tensors(self, value: Any, found: list) -> list:
+        """Append the tensors among arguments; leaves that collect gradients are noted."""
         if isinstance(value, self.library.Tensor):
             self.note_leaf(value)
-            found.append(self.tensor(value))
+            found.append(value)
         elif isinstance(value, dict):
             for key in value:
-                self.tensors_kept(value[key], found)
+                self.tensors(value[key], found)
         elif isinstance(value, (tuple, list)):
             for item in value[:64]:
-                self.tensors_kept(item, found)
+                self.tensors(item, found)
         return found
 
     def note_leaf(self, tensor: Any) -> None:
@@ -165,12 +128,7 @@ class Recorder:
         for i, reference in enumerate(self.leaves.values()):
             leaf = reference()
             if leaf is not None and leaf.grad is not None:
-                yield f"gradient of leaf {i}, {self.tensor(leaf, readable=False)}", leaf.grad
-
-    def stream(self) -> int | None:
-        """A checksum of the default generator's state: what the next random number depends on."""
-        state = self.array(self.library.get_rng_state())
-        return None if state is None else zlib.crc32(state)
+                yield f"gradient of leaf {i}, {self.side.kept(leaf, None)}", leaf.grad
 
     # taking down
 
@@ -188,34 +146,30 @@ class Recorder:
         kwargs: dict,
         given: Iterable = (),
         results: Callable[[Any], Iterable[tuple[str, Any]]] | None = None,
-        rates: Iterable[float] = (),
     ) -> Any:
-        """Run `function` and write the call down.
+        """Run `function` and take the call down.
 
         given: what else the result depends on, besides the arguments. results: from what was returned, the labelled
         values to compare; otherwise what was returned is compared.
         """
         if os.getpid() != self.process:  # a forked worker
             return function(*args, **kwargs)
-        call = Call(name, self.where(frame), rates=list(rates))
-        self.tensors_kept((args, kwargs, list(given)), call.inputs)
+        call = Call(name, self.where(frame))
+        self.side.begin(call, self.tensors((args, kwargs, list(given)), []))
         try:
             result = function(*args, **kwargs)
         except Exception as error:
             call.error = type(error).__name__, str(error)
-            self.write(call)
+            self.side.end(call, [])
             raise
-        if result is NotImplemented:
-            return result
+        found: list = []
         if results is None:
-            self.kept(result, call.outputs, readable=name not in UNINITIALISED)
+            self.flat(result, found)
         else:
             for label, value in results(result):
-                before = len(call.outputs)
-                self.kept(value, call.outputs)
-                call.labels += [label] * (len(call.outputs) - before)
-        call.stream = self.stream()
-        self.write(call)
+                self.flat(value, found)
+                call.labels += [label] * (len(found) - len(call.labels))
+        self.side.end(call, found)
         return result
 
     # wrapping
@@ -233,21 +187,24 @@ class Recorder:
 
         return call
 
-    def wrap(self, names: list[str] | None) -> list[str]:
+    def wrap(self, names: Collection[str] | None) -> list[str]:
         """Wrap all public names, or those among `names`; the names that were wrapped."""
         done = []
         for name, holder, attribute, value in list(self.functions()) + list(self.methods()):
             if names is None or name in names:
                 setattr(holder, attribute, self.special(name) or self.around(name, value))
                 done.append(name)
-        self.wrap_modules()
         self.wrap_optimizers()
-        self.wrap_loader()
-        self.wrap_distributions()
         # The compilers would look at the wrappers; without them a program computes the same.
         for holder, name in ((self.library, "compile"), (self.library.jit, "script")):
             setattr(holder, name, as_it_is)
         return done
+
+    def wrap_classes(self) -> None:
+        """Wrap what layers, loaders and distributions do."""
+        self.wrap_modules()
+        self.wrap_loader()
+        self.wrap_distributions()
 
     def functions(self) -> Iterator[tuple[str, Any, str, Callable]]:
         """(name, module, attribute, function) of every public function."""
@@ -304,7 +261,8 @@ class Recorder:
         @functools.wraps(function)
         def call(module, *args, **kwargs):
             frame = sys._getframe(1)
-            if not self.calls_layers[frame.f_code.co_filename] or not self.own(module) or type(module) is nn.Sequential:
+            calls = self.trains_layers if module.training else self.calls_layers
+            if not calls[frame.f_code.co_filename] or not self.own(module) or type(module) is nn.Sequential:
                 return function(module, *args, **kwargs)
             state = lambda result: [("output", result), *module.named_buffers()]  # noqa: E731
             name = f"nn.{type(module).__name__}"
@@ -347,8 +305,7 @@ class Recorder:
             if self.stepping:
                 return function(optimizer, *args, **kwargs)
             # Schedulers and scalers call it for the program, so the calling frame says nothing.
-            pairs = [(p, group.get("lr", 0.0)) for group in optimizer.param_groups for p in group["params"]]
-            parameters = [p for p, _ in pairs]
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
             after = lambda result: [(f"parameter {i}", p) for i, p in enumerate(parameters)]  # noqa: E731
             given = [t for p in parameters for t in (p, p.grad if p.grad is not None else p.detach() * 0)]
             self.stepping = True
@@ -361,7 +318,6 @@ class Recorder:
                     kwargs,
                     given=given,
                     results=after,
-                    rates=[float(rate) for _, rate in pairs],
                 )
             finally:
                 self.stepping = False
@@ -429,44 +385,61 @@ def as_it_is(function: Any = None, *args: Any, **kwargs: Any) -> Any:
 
 
 def record(
-    library: str, script: str, arguments: tuple[str, ...], trace: Path, names: Path | None, seed: int, off: bool = False
+    role: str,
+    library: str,
+    script: str,
+    arguments: tuple[str, ...],
+    stream: Path | None,
+    found: Path,
+    seed: int,
+    nudge: int | None,
 ) -> None:
-    """Run a program on `library` ("torch" or "minitorch") and write its calls to `trace`.
+    """Run a program on `library` ("torch" or "minitorch") and write what was found.
 
-    names: another trace, whose names are to be wrapped. off: start one unit in the last place away (`nudged`).
+    role: "lead" writes its calls to `stream`, "follow" reads them there; "free" runs on its own. nudge: with which
+    signs to start one unit in the last place away (`nudged`).
     """
     if library == "minitorch":
         dropin.install()
     module = importlib.import_module("torch")
     for name in ("nn", "nn.functional", "optim", "optim.lr_scheduler", "autograd", "jit"):
         importlib.import_module(f"torch.{name}")
-    wanted = None
-    if names is not None:
-        with names.open("rb") as file:
-            wanted = set(pickle.load(file))
-    with trace.open("wb") as file:
-        recorder = Recorder(module, file)
-        done = recorder.wrap(wanted)
-        recorder.write(done)
+    file = contextlib.nullcontext() if stream is None else stream.open("wb" if role == "lead" else "rb")
+    with file as open_file:
+        side = SIDES[role](module, open_file)
+        recorder = Recorder(module, side)
+        side.names(recorder.wrap(side.wanted()))
+        if role != "free":
+            recorder.wrap_classes()
         random.seed(seed)
         np.random.seed(seed)
         module.manual_seed(seed)
-        checkpoint = importlib.import_module("torch.utils.checkpoint")
         try:
-            # torch ends a recomputation early, by an exception out of whatever call has just given it the last tensor.
-            with checkpoint.set_checkpoint_early_stop(False), nudged(module) if off else contextlib.nullcontext():
-                dropin.run_program(script, arguments)
-        except Exception as error:
-            dropin.explain(error)
-            last = error.__traceback__
-            frame = None
-            while last is not None:
-                frame, line = last.tb_frame, last.tb_lineno
-                if recorder.program[frame.f_code.co_filename]:
-                    where = frame.f_code.co_filename, line
-                last = last.tb_next
-            notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
-            recorder.write(Call("the program", where, error=(type(error).__name__, f"{error}{notes}")))
-            raise
+            run_program(recorder, module, script, arguments, nudge)
         finally:
-            file.flush()
+            with found.open("wb") as out:
+                pickle.dump(side.found(), out)
+
+
+def run_program(
+    recorder: Recorder, module: ModuleType, script: str, arguments: tuple[str, ...], nudge: int | None
+) -> None:
+    """Run the program; an error that ends it is taken down, and raised."""
+    checkpoint = importlib.import_module("torch.utils.checkpoint")
+    off = contextlib.nullcontext() if nudge is None else nudged(module, nudge)
+    try:
+        # torch ends a recomputation early, by an exception out of whatever call has just given it the last tensor.
+        with checkpoint.set_checkpoint_early_stop(False), off:
+            dropin.run_program(script, arguments)
+    except Exception as error:
+        dropin.explain(error)
+        where, last = ("?", 0), error.__traceback__
+        while last is not None:
+            if recorder.program[last.tb_frame.f_code.co_filename]:
+                where = last.tb_frame.f_code.co_filename, last.tb_lineno
+            last = last.tb_next
+        notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
+        call = Call("the program", where, error=(type(error).__name__, f"{error}{notes}"))
+        recorder.side.begin(call, [])
+        recorder.side.end(call, [])
+        raise

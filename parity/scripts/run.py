@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -15,53 +16,88 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from .compare import Comparison, Finding, compare, named
+from .call import Call
+from .compare import Comparison, Finding, Read, numbers
 from .kept import Kept
-from .recorder import Call
 from .scan import scan
 
 SHOWN = 40  # losses at most
+CONTROLS = 4  # runs of torch from one unit away, where the losses of the free runs differ
 
 
 @dataclass
 class Run:
-    """One run of the program: its exit code and what it printed."""
+    """One run of the program: its exit code and what it printed, and what its recorder found."""
 
     library: str
     code: int
     printed: str
     complained: str
+    found: Any  # None where the program did not start
 
 
-def run_one(
-    library: str, script: str, arguments: tuple[str, ...], trace: Path, names: Path | None, seed: int, off: bool = False
-) -> Run:
-    """Run the program on one library in a process of its own; `off`: from one unit in the last place away."""
-    command = [sys.executable, "-m", "parity", "record", *(["--off"] if off else []), library, str(trace)]
-    command += [str(names or "-"), str(seed), script]
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment)
-    return Run(library, done.returncode, done.stdout, done.stderr)
+class Started:
+    """A run of the program in a process of its own."""
+
+    def __init__(
+        self,
+        role: str,
+        library: str,
+        script: str,
+        arguments: tuple[str, ...],
+        seed: int,
+        stream: str = "-",
+        nudge: str = "-",
+    ):
+        self.library = library
+        self.folder = tempfile.TemporaryDirectory(prefix="parity-")
+        self.printed, self.complained, self.found = (Path(self.folder.name, name) for name in ("out", "err", "found"))
+        command = [sys.executable, "-m", "parity", "record", role, library, stream, str(self.found), str(seed), nudge]
+        root = str(Path(__file__).resolve().parents[2])
+        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+        pipe = (int(stream.rpartition("/")[2]),) if stream.startswith("/dev/fd/") else ()
+        with self.printed.open("wb") as out, self.complained.open("wb") as err:
+            self.process = subprocess.Popen(
+                [*command, script, *arguments], stdout=out, stderr=err, env=environment, pass_fds=pipe
+            )
+
+    def ended(self) -> Run:
+        """Wait for its end."""
+        code = self.process.wait()
+        printed, complained = (path.read_text(errors="replace") for path in (self.printed, self.complained))
+        found = pickle.loads(self.found.read_bytes()) if self.found.exists() else None
+        self.folder.cleanup()
+        if found is None:
+            raise RuntimeError(f"the program did not start on {self.library}:\n{complained}")
+        return Run(self.library, code, printed, complained, found)
+
+
+def in_step(script: str, arguments: tuple[str, ...], seed: int) -> tuple[Run, Run]:
+    """(minitorch's run, torch's): torch goes ahead, minitorch follows."""
+    reads, writes = os.pipe()
+    try:
+        leader = Started("lead", "torch", script, arguments, seed, f"/dev/fd/{writes}")
+        follower = Started("follow", "minitorch", script, arguments, seed, f"/dev/fd/{reads}")
+    finally:
+        os.close(reads)
+        os.close(writes)
+    return follower.ended(), leader.ended()
 
 
 def run_both(script: str, arguments: tuple[str, ...], seed: int) -> tuple[Comparison, Run, Run]:
-    """(what differs, minitorch's run, torch's run)."""
-    with tempfile.TemporaryDirectory(prefix="parity-") as folder:
-        theirs, ours = Path(folder, "torch"), Path(folder, "minitorch")
-        true = run_one("torch", script, arguments, theirs, None, seed)
-        if not theirs.exists():
-            raise RuntimeError(f"the program did not start on torch:\n{true.complained}")
-        mine = run_one("minitorch", script, arguments, ours, theirs, seed)
-        if not ours.exists():
-            raise RuntimeError(f"the program did not start on minitorch:\n{mine.complained}")
-        found = compare(ours, theirs)
-        if found.by_values:
-            control = Path(folder, "control")
-            run_one("torch", script, arguments, control, None, seed, off=True)
-            found = compare(ours, theirs, control)
-        return found, mine, true
+    """(what was found, minitorch's free run, torch's run)."""
+    follower, true = in_step(script, arguments, seed)
+    found = follower.found
+    mine = Started("free", "minitorch", script, arguments, seed).ended()
+    controls: list[list[Read]] = []
+    found.numbers, found.other_way = numbers(mine.found, true.found, controls)
+    while found.first is None and not found.losses_good and len(controls) < CONTROLS:
+        control = Started("free", "torch", script, arguments, seed, nudge=str(len(controls)))
+        controls.append(control.ended().found)
+        found.numbers, found.other_way = numbers(mine.found, true.found, controls)
+    found.controls = len(controls)
+    return found, mine, true
 
 
 def source_line(where: tuple[str, int]) -> str:
@@ -72,7 +108,7 @@ def source_line(where: tuple[str, int]) -> str:
 
 def shown(value: Any) -> str:
     if isinstance(value, Kept):
-        some = "" if value.values is None else " " + " ".join(f"{v:.9g}" for v in value.values[:6])
+        some = "" if value.values is None else " " + " ".join(f"{v:.9g}" for v in value.values.reshape(-1)[:6])
         return f"{value}{some}{' ...' if value.size > 6 else ''}"
     return f"{value:.9g}" if isinstance(value, float) else repr(value)
 
@@ -83,7 +119,7 @@ def print_finding(console: Console, finding: Finding) -> None:
     def tell(text: str, **how: Any) -> None:
         console.print(text, markup=False, highlight=False, **how)
 
-    tell(f"the first call where they part is number {finding.number}: {finding.call.name}", style="bold red")
+    tell(f"from the same numbers they part in call {finding.number}: {finding.call.name}", style="bold red")
     tell(f"  {source_line(finding.call.where)}")
     tell(
         f"  {finding.part}, {finding.apart.what}: minitorch {shown(finding.apart.ours)}, torch {shown(finding.apart.theirs)}"
@@ -101,7 +137,7 @@ def described(call: Call) -> str:
     """`nn.functional.relu(float32[2] -1 2) -> float32[2] 0 2`."""
     given = ", ".join(shown(value) for value in call.inputs[:6]) + (", ..." if len(call.inputs) > 6 else "")
     if call.error:
-        return f"{named(call)} raised {call.error[0]}: {call.error[1]}"
+        return f"{call} raised {call.error[0]}: {call.error[1]}"
     return f"{call.name}({given}) -> {', '.join(shown(value) for value in call.outputs[:4])}"
 
 
@@ -159,15 +195,17 @@ def report(console: Console, script: str, found: Comparison, mine: Run, true: Ru
     lacking = [use.name for use in scan(Path(script))[0] if not use.supported]
     if lacking:
         console.print(f"minitorch lacks: {', '.join(lacking)}", style="yellow", markup=False, highlight=False)
-    counted = f"{found.calls} calls, {len(found.numbers)} numbers read, {found.steps} optimizer steps"
+    widest, call = found.widest
+    where = f"; the widest distance is {widest:.1e}, {call}" if call else ""
+    calls = f"{found.calls} calls from the same numbers, {found.steps} optimizer steps{where}"
+    losses = f"{len(found.numbers)} numbers of free runs, apart by up to {found.grown:.1e}"
+    if found.controls:
+        losses += f" (torch, started one unit in the last place away, moves them by up to {found.moved:.1e})"
     if found.same:
-        widest, call = found.widest
-        where = f"; the widest distance is {widest:.1e}, {call.name} in line {call.where[1]}" if call else ""
-        console.print(f"the same: {counted}{where}", style="bold green", markup=False, highlight=False)
-        if found.controlled:
-            tell = f"(with the control: torch itself, started one unit in the last place off, moves its numbers by up to {found.moved:.1e})"
-            console.print(tell, markup=False, highlight=False)
-    else:
-        wrong = [number for number in found.numbers if not number.good]
-        also = f"; {len(wrong)} numbers differ by more than rounding explains" if wrong else ""
-        console.print(f"not the same: {counted}{also}", style="bold red", markup=False, highlight=False)
+        console.print(f"the same: {calls}; {losses}", style="bold green", markup=False, highlight=False)
+        return
+    if found.first is None:
+        wrong = sum(not number.good for number in found.numbers)
+        also = found.other_way or f"{wrong} of them more than rounding explains"
+        losses += f"; {also}"
+    console.print(f"not the same: {calls}; {losses}", style="bold red", markup=False, highlight=False)
