@@ -477,7 +477,9 @@ def added_by_index(w: Writer) -> str | None:
 @line(2)
 def turned_in_place(w: Writer) -> str | None:
     # Of a leaf not while there is a graph, which in torch goes on expecting the shape that the leaf had.
-    graph = any(t is not None and t.requires_grad and not is_leaf(t) for t in w.known.values())
+    tensors = [t for t in w.known.values() if t is not None]
+    tensors += [t.grad for t in tensors if is_leaf(t) and t.grad is not None]
+    graph = any(t.requires_grad and not is_leaf(t) for t in tensors)
     x = w.pick(lambda t: not (graph and is_leaf(t)))
     if x is None:
         return None
