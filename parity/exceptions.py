@@ -254,6 +254,7 @@ class KnownLine:
     ours: str = "^$"
     line: str = ""
     writes: bool = False  # whether one side may have changed something before it raised
+    halfway: bool = False  # whether that may be some of the `.grad`s: the program ends there if they differ
 
     def covers(self, line: str, theirs: str, ours: str) -> bool:
         pairs = ((self.line, line), (self.theirs, theirs), (self.ours, ours))
@@ -304,12 +305,19 @@ LINES: tuple[KnownLine, ...] = (
         ours="more than one element of the written-to tensor",
     ),
     KnownLine(
-        "of two leaves torch visits the one that it reached first, minitorch the younger: which `.grad` was added to "
-        "before a hook's result was refused differs",
-        theirs="^RuntimeError: hook .* has changed the type of value",
-        ours="^RuntimeError: hook .* has changed the type of value",
+        "both refuse; of two mistakes in an index and a value torch names the memory that they share first",
+        theirs="some elements of the input tensor and the written-to tensor refer to a single memory location",
+        ours="^IndexError: ",
+    ),
+    KnownLine(
+        "a backward pass that fails halfway: torch has visited every leaf that it had reached, in the order in which it "
+        "reached them; minitorch visits the youngest node first, leaf or not",
+        theirs="has changed the type of value|Trying to backward through the graph a second time|"
+        "has been modified by an inplace operation",
+        ours="has changed the type of value|Trying to backward through the graph a second time|"
+        "has been modified by an inplace operation",
         line="backward",
-        writes=True,
+        halfway=True,
     ),
     KnownLine(
         "torch keeps half of a registration that it has refused: a second one to the same tensor it lets through",

@@ -95,9 +95,13 @@ class Sides:
         entry = known_line(line, *texts) if any(texts) else None
         if classes[0] != classes[1] and entry is None:
             return Difference(len(self.errors) - 1, "the exception", *[shorten(error) for error in raised])
-        if entry is not None and (entry.writes or None in classes):
+        if entry is not None and (entry.writes or None in classes or (entry.halfway and self.gradients_differ())):
             self.ended = entry
         return None
+
+    def gradients_differ(self) -> bool:
+        found = self.differing()
+        return found is not None and ".grad" in found.what
 
     def _unhide(self, line: str) -> None:
         """Copy a gradient that either side returns as a view of a tensor nobody sees: whether it does so depends on how
@@ -108,7 +112,7 @@ class Sides:
                 space[name] = space[name].detach().clone()
         if any(space[name] is not None and space[name]._is_view() for space in self.spaces):
             for space in self.spaces:
-                space[name] = space[name].clone()
+                space[name] = space[name].clone(memory_format=space["lib"].contiguous_format)
 
     def _is_loose(self, gradients: Iterable) -> bool:
         """Whether one side's gradient has a history and the other's has not, in a program with a tensor of no elements:

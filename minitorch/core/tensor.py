@@ -189,7 +189,7 @@ class Tensor:
 
     def register_hook(self, hook):
         """Call `hook(grad)` when the gradient of this tensor is known; what it returns replaces the gradient."""
-        node = node_of(self)
+        node = asked_node(self)
         if node is None:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         return register_gradient_hook(node, hook)

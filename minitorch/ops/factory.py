@@ -13,7 +13,7 @@ from ..dtypes import as_numpy_dtype, from_numpy_dtype, get_default_dtype
 from ..dtypes import dtype as DType
 from ..rounding import as_type
 from ..shapes import as_int
-from ..strided import empty_in_order, memory_order
+from ..strided import empty_in_order, is_dense, is_plain, memory_order, strided
 
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
 
@@ -138,8 +138,11 @@ def empty_like_array(array: np.ndarray, dtype: np.dtype, memory_format=None) -> 
     wanted = getattr(memory_format, "name", "preserve")
     if wanted in CHANNELS_LAST:
         return empty_channels_last(array.shape, dtype, wanted)
-    if wanted == "contiguous" or array.flags.c_contiguous:
+    if wanted == "contiguous" or is_plain(array):
         return np.empty(array.shape, dtype)
+    if is_dense(array):
+        steps = [s // array.itemsize * dtype.itemsize for s in array.strides]
+        return strided(np.empty(array.shape, dtype), array.shape, steps)
     order, _ = memory_order(array.shape, (array.shape, array.strides))
     return empty_in_order(array.shape, order, dtype)
 
