@@ -75,7 +75,7 @@ globals().update(legacy.TYPES, **storage.STORAGES)
 settings.TENSOR_TYPES.update({name: kind.dtype for name, kind in legacy.TYPES.items()})
 for _name, _function in PUBLIC.items():
     if "." not in _name:
-        globals()[_name] = methods.with_out(_name, _function) if _name in methods.OUT else _function
+        globals()[_name] = methods.as_function(_name, _function)
 float, int = float32, int32
 
 

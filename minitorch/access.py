@@ -122,7 +122,9 @@ def item(input: Tensor):
     """The one element as a Python number. RuntimeError for any other number of elements."""
     array = input.array
     if array.size != 1:
-        raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
+        raise RuntimeError(
+            f"item(): a Tensor with {array.size} elements cannot be converted to Scalar: {list(array.shape)}"
+        )
     return array.item() if array.dtype.kind != "V" else float(array.reshape(()))
 
 

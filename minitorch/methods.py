@@ -15,6 +15,7 @@ from .core.call import make_operator
 from .core.inplace import apply_in_place, detach_, in_place, write_out
 from .core.op import PUBLIC, namespace
 from .core.promote import OPERANDS
+from .core.refusals import named, told
 from .core.tensor import Tensor
 
 METHODS = """
@@ -104,6 +105,11 @@ REFUSAL: dict[str, type[Exception]] = {
 }
 
 
+def as_function(name: str, function):
+    """What users call by torch's `name`: with errors that name it, and with the keyword `out=` where torch has that."""
+    return with_out(name, function) if name in OUT else named(name, function)
+
+
 def with_out(name: str, function):
     """`function`, with torch's keyword `out=`: the result is copied into that tensor, which is returned."""
     one_type = name in OUT_OF_ONE_TYPE
@@ -111,21 +117,24 @@ def with_out(name: str, function):
 
     @functools.wraps(function)
     def call(*args, out=None, **kwargs):
-        if out is None:
-            return function(*args, **kwargs)
-        if name in OUT_DECIDES and kwargs.get("dtype") is None:
-            kwargs["dtype"] = out.dtype
-        result = function(*args, **kwargs)
-        exact = one_type and (name not in ("max", "min") or isinstance(result, tuple))
-        return write_out(name, out, result, exact, refusal)
+        try:
+            if out is None:
+                return function(*args, **kwargs)
+            if name in OUT_DECIDES and kwargs.get("dtype") is None:
+                kwargs["dtype"] = out.dtype
+            result = function(*args, **kwargs)
+            exact = one_type and (name not in ("max", "min") or isinstance(result, tuple))
+            return write_out(name, out, result, exact, refusal)
+        except Exception as error:
+            told(error, name, (*args, *kwargs.values()))
+            raise
 
     return call
 
 
 def functions(prefix: str) -> dict:
     """The public functions of one torch namespace ("linalg", "nn.functional"), by their names within it."""
-    found = namespace(prefix).items()
-    return {name: with_out(full, f) if (full := f"{prefix}.{name}") in OUT else f for name, f in found}
+    return {name: as_function(f"{prefix}.{name}", f) for name, f in namespace(prefix).items()}
 
 
 def _reflected(function):
@@ -162,14 +171,14 @@ def bind() -> None:
     """Put operators and methods on Tensor."""
     for name in METHODS:
         if name in PUBLIC:
-            setattr(Tensor, name, PUBLIC[name])
+            setattr(Tensor, name, named(name, PUBLIC[name]))
     for name, function in PUBLIC.items():
         if name.startswith("Tensor."):
-            setattr(Tensor, name.removeprefix("Tensor."), function)
+            setattr(Tensor, name.removeprefix("Tensor."), named(name, function))
     for name in IN_PLACE:
         returning = PUBLIC.get(name) or PUBLIC.get(f"Tensor.{name}")
         if returning is not None and f"Tensor.{name}_" not in PUBLIC:
-            setattr(Tensor, f"{name}_", in_place(returning, f"{name}_"))
+            setattr(Tensor, f"{name}_", named(f"{name}_", in_place(returning, f"{name}_")))
     for name, function in operators().items():
         setattr(Tensor, name, function)
     Tensor.detach_ = detach_

@@ -48,26 +48,29 @@ def as_int(value, name: str = "dimension") -> int:
         raise TypeError(f"{name} must be an int, got {type(value).__name__}") from None
 
 
-def normalize_dim(dim: int, ndim: int) -> int:
-    """A dimension counted from the front. A 0-dim tensor counts as having one. IndexError out of range."""
+def normalize_dim(dim: int, ndim: int, name: str = "") -> int:
+    """A dimension counted from the front. A 0-dim tensor counts as having one. IndexError out of range, which says the
+    `name` of the function."""
     dim = as_int(dim)
     span = ndim or 1
     if not -span <= dim < span:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-span}, {span - 1}], but got {dim})")
+        said = f"Dimension out of range (expected to be in range of [{-span}, {span - 1}], but got {dim})"
+        raise IndexError(f"{name}(): {said}" if name else said)
     return dim + span if dim < 0 else dim
 
 
-def normalize_dims(dim: Any, ndim: int) -> tuple[int, ...]:
+def normalize_dims(dim: Any, ndim: int, name: str = "") -> tuple[int, ...]:
     """Dimensions counted from the front; None means all. RuntimeError when one is named twice."""
     if dim is None:
         return tuple(range(ndim))
     if isinstance(dim, (tuple, list)):
-        dims = tuple(normalize_dim(d, ndim) for d in dim)
+        dims = tuple(normalize_dim(d, ndim, name) for d in dim)
         if len(set(dims)) != len(dims):
             twice = next(d for d in dims if dims.count(d) > 1)
-            raise RuntimeError(f"dim {twice} appears multiple times in the list of dims")
+            said = f"dim {twice} appears multiple times in the list of dims"
+            raise RuntimeError(f"{name}(): {said}" if name else said)
         return dims
-    return (normalize_dim(dim, ndim),)
+    return (normalize_dim(dim, ndim, name),)
 
 
 def reduced_shape(shape: Sequence[int], dims: Sequence[int], keepdim: bool) -> tuple[int, ...]:
@@ -97,31 +100,33 @@ def broadcast_shapes(*shapes: Sequence[int] | int) -> Size:
     return Size(result)
 
 
-def infer_size(shape: Sequence[int], numel: int) -> tuple[int, ...]:
-    """`shape` with its one -1 replaced so that it holds `numel` elements. RuntimeError when that is impossible."""
+def infer_size(shape: Sequence[int], numel: int, name: str = "", of: Sequence[int] = ()) -> tuple[int, ...]:
+    """`shape` with its one -1 replaced so that it holds `numel` elements. RuntimeError when that is impossible, which
+    says the `name` of the function and `of` which shape the elements are now."""
+    start, end = (f"{name}(): ", f" (input shape: {list(of)})") if name else ("", "")
     shape = tuple(as_int(n, "size") for n in shape)
     known, free = 1, None
     for d, n in enumerate(shape):
         if n == -1:
             if free is not None:
-                raise RuntimeError("only one dimension can be inferred")
+                raise RuntimeError(f"{start}only one dimension can be inferred: {list(shape)}{end}")
             free = d
         elif n < 0:
-            raise RuntimeError(f"invalid shape dimension {n}")
+            raise RuntimeError(f"{start}invalid shape dimension {n}{end}")
         else:
             known *= n
     if free is None:
         if known != numel:
-            raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
+            raise RuntimeError(f"{start}shape '{list(shape)}' is invalid for input of size {numel}{end}")
         return shape
     if known == 0:
         if numel == 0:
             raise RuntimeError(
-                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified "
-                "dimension size -1 can be any value and is ambiguous"
+                f"{start}cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified "
+                f"dimension size -1 can be any value and is ambiguous{end}"
             )
     if known == 0 or numel % known:
-        raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
+        raise RuntimeError(f"{start}shape '{list(shape)}' is invalid for input of size {numel}{end}")
     return shape[:free] + (numel // known,) + shape[free + 1 :]
 
 

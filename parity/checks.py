@@ -218,11 +218,22 @@ def torch_refuses(sample: Sample) -> bool:
 def check_error(sample: Sample) -> Difference | None:
     ours, theirs, to = sample.both(sample.info.op, wrapped=False)
     before = [calls.memory_of(t).copy() for t, _ in to.pairs]
-    found = failed_alike(ours.run(), theirs.run())
+    found = failed_alike(ours.run(), theirs.run()) or unclear(sample, ours.error, [t for _, t in to.pairs])
     for i, ((_, tensor), old) in enumerate(zip(to.pairs, before, strict=True)):
         if found is None and (change := compare(tensor.array, old, where=f"input {i} after the error")):
             return change
     return found
+
+
+def unclear(sample: Sample, error: Exception, tensors: list) -> Difference | None:
+    """Whether the message leaves out the operation, or the shapes of all its tensors (a number has none to name)."""
+    name, text = sample.info.name.rpartition(".")[-1], str(error)
+    if "__" not in name and name not in text:
+        return Difference("behaviour", "message", f"the message does not name the operation: {text}")
+    shapes = [tuple(t.array.shape) for t in tensors if t.array.ndim]
+    if "__" not in name and shapes and not any(str(shape) in text or str(list(shape)) in text for shape in shapes):
+        return Difference("behaviour", "message", f"the message does not name the shapes: {text}")
+    return None
 
 
 def guarded(check: Callable[[], Difference | None]) -> Difference | None:

@@ -21,6 +21,7 @@ from ..strided import arranged, is_row_by_row
 from .lifted import Lifted
 from .node import MultiNode, Node, Output
 from .promote import COMPARE, DIFFERENCE, FLOAT, FLOATING_ONLY, KEEP, OPERANDS, PROMOTE, SAME, SUM, round_to
+from .refusals import told
 from .state import state, tick
 from .tensor import Edits, Origin, Tensor, new, node_of, wrap
 
@@ -77,8 +78,8 @@ def _unary_caller(op):
         if moves or dtype is FLOAT32 or dtype is FLOAT64:
             try:
                 out = op.kernel(values, **params) if params else op.kernel(values)
-            except (ValueError, TypeError) as error:
-                raise _as_runtime_error(op, (input,), error) from None
+            except Exception as error:
+                raise refused(op, (input,), error) from None
             if out.__class__ is not ndarray:
                 if out.__class__ is tuple:
                     return finish(op, (input,), params, out)
@@ -136,8 +137,8 @@ def _view_caller(op):
             return run(op, (input,), params)
         try:
             out = op.kernel(input.array, **params)
-        except (ValueError, TypeError) as error:
-            raise _as_runtime_error(op, (input,), error) from None
+        except Exception as error:
+            raise refused(op, (input,), error) from None
         return (views_of if out.__class__ is tuple else view_of)(input, op, params, out)
 
     return call
@@ -248,8 +249,8 @@ def _binary_caller(op, otherwise=None):
             return general(op, (input, other), params)
         try:
             out = op.kernel(a, b, **params) if params else op.kernel(a, b)
-        except (ValueError, TypeError) as error:
-            raise _as_runtime_error(op, (input, other), error) from None
+        except Exception as error:
+            raise refused(op, (input, other), error) from None
         if out.__class__ is not ndarray:
             if out.__class__ is tuple:
                 return finish(op, (input, other), params, out)
@@ -336,8 +337,8 @@ def _several_caller(op):
             nodes.append(node)
         try:
             out = op.kernel(*arrays, **params)
-        except (ValueError, TypeError) as error:
-            raise _as_runtime_error(op, inputs, error) from None
+        except Exception as error:
+            raise refused(op, inputs, error) from None
         if not moves:
             out = _ordered(op, out, arrays)
         return _recorded(op, inputs, params, out, tuple(nodes), recorded and state.grad)
@@ -373,8 +374,8 @@ def run(op, inputs, params):
     arrays, result = op.dtype(op, inputs)
     try:
         out = op.kernel(*arrays, **params)
-    except (ValueError, TypeError) as error:
-        raise _as_runtime_error(op, inputs, error) from None
+    except Exception as error:
+        raise refused(op, inputs, error) from None
     if out.__class__ is not ndarray and out.__class__ is not tuple:
         out = np.asarray(out)
     if op.dtype is not KEEP:
@@ -451,10 +452,10 @@ def _finish_several(op, inputs, params, outs, nodes):
     return tensors
 
 
-def _as_runtime_error(op, inputs, error: Exception) -> Exception:
-    """NumPy's complaint about shapes or types in torch's class and words, naming the operation."""
-    if isinstance(error, TypeError) and "ufunc" not in str(error):
-        return error
+def refused(op, inputs, error: Exception) -> Exception:
+    """A kernel's error, naming the operation and the shapes; NumPy's own about shapes or types in torch's class and words."""
+    if not isinstance(error, (ValueError, TypeError)) or (isinstance(error, TypeError) and "ufunc" not in str(error)):
+        return told(error, op.name, inputs)
     shapes = [tuple(x.array.shape) for x in inputs if isinstance(x, Tensor)]
     if op.kind == "elementwise" and len(shapes) == 2:
         a, b = shapes

@@ -2,7 +2,7 @@
 
 from .. import ops  # noqa: F401 - declares the operations
 from ..core.op import PUBLIC
-from ..methods import functions
+from ..methods import as_function, functions
 
 _PREFIX = "nn.functional."
 
@@ -14,5 +14,5 @@ globals().update(functions("nn.functional"))
 def __getattr__(name: str):
     # Operations that were declared after this module was imported, such as a user's own.
     if _PREFIX + name in PUBLIC:
-        return PUBLIC[_PREFIX + name]
+        return as_function(_PREFIX + name, PUBLIC[_PREFIX + name])
     raise AttributeError(f"module 'minitorch.nn.functional' has no attribute '{name}'")

@@ -74,7 +74,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     shape = input.array.shape
     if not shape:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    dim, place_ = normalize_dim(dim, len(shape)), as_int(index, "index")
+    dim, place_ = normalize_dim(dim, len(shape), "select"), as_int(index, "index")
     if not -shape[dim] <= place_ < shape[dim]:
         raise IndexError(f"select(): index {place_} out of range for tensor of size {list(shape)} at dimension {dim}")
     return select_view(input, index=(ALL,) * dim + (place_, Ellipsis))
@@ -89,14 +89,16 @@ def narrow(input: Tensor, dim: int, start, length: int) -> Tensor:
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     if isinstance(start, Tensor) and (start.array.ndim or start.array.dtype.kind not in "iu"):
-        raise RuntimeError("start must be an 0-dim integral Tensor.")
-    dim, start = normalize_dim(dim, len(shape)), as_int(start, "start")
+        raise RuntimeError("narrow(): start must be an 0-dim integral Tensor.")
+    dim, start = normalize_dim(dim, len(shape), "narrow"), as_int(start, "start")
     n = shape[dim]
     if not -n <= start <= n:
-        raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})")
+        raise IndexError(f"narrow(): start out of range (expected to be in range of [{-n}, {n}], but got {start})")
     start = start + n if start < 0 else start
     if start + length > n:
-        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+        raise RuntimeError(
+            f"narrow(): start ({start}) + length ({length}) exceeds dimension size ({n}).  Tensor sizes: {list(shape)}"
+        )
     return slice_view(input, index=(ALL,) * dim + (slice(start, start + length), Ellipsis))
 
 

@@ -46,7 +46,7 @@ def permute(input: Tensor, *order, dims: Sequence[int] | None = None) -> Tensor:
             "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
             f"ordering of dimensions i.e. input.dim() = {ndim} is not equal to len(dims) = {len(order)}"
         )
-    order = tuple([normalize_dim(d, ndim) for d in order])
+    order = tuple([normalize_dim(d, ndim, "permute") for d in order])
     if len(set(order)) != ndim:
         raise RuntimeError(f"permute(): duplicate dims are not allowed: {list(order)}")
     return permute_dims(input, dims=order)
@@ -69,7 +69,8 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     array = input.array
     ndim = array.ndim
     if not (-ndim <= dim0 < ndim and -ndim <= dim1 < ndim) or state.trace is not None:
-        return swap_dims(input, dim0=normalize_dim(dim0, ndim), dim1=normalize_dim(dim1, ndim))
+        dim0, dim1 = normalize_dim(dim0, ndim, "transpose"), normalize_dim(dim1, ndim, "transpose")
+        return swap_dims(input, dim0=dim0, dim1=dim1)
     return view_of(input, swap_dims.op, {"dim0": dim0, "dim1": dim1}, array.swapaxes(dim0, dim1))
 
 
@@ -83,7 +84,7 @@ def transpose_matrix(input):
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; vectors and 0-dim tensors as they are. RuntimeError for more dimensions."""
     if input.array.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.array.ndim}D")
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.array.ndim}D: {list(input.array.shape)}")
     return transpose_matrix(input)
 
 

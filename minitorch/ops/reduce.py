@@ -18,13 +18,13 @@ from .convert import cast, to_dtype
 # Arguments.
 
 
-def reduced_dims(dim, ndim: int) -> tuple[int, ...]:
+def reduced_dims(dim, ndim: int, name: str = "") -> tuple[int, ...]:
     """The dimensions a reduction runs over, counted from the front: all for None and (), none for a 0-dim tensor."""
     if type(dim) is int and 0 <= dim < ndim:
         return (dim,)
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         return tuple(range(ndim))
-    dims = normalize_dims(dim, ndim)
+    dims = normalize_dims(dim, ndim, name)
     return dims if ndim else ()
 
 
@@ -186,11 +186,11 @@ def sum(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None, **numpy_n
         return _sum_as(input, dim, keepdim, as_numpy_dtype(dtype))
     if dim is None and not keepdim:
         return sum_all(input)
-    return sum_dims(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+    return sum_dims(input, dim=reduced_dims(dim, input.array.ndim, "sum"), keepdim=keepdim)
 
 
 def _sum_as(input: Tensor, dim, keepdim: bool, dtype: np.dtype) -> Tensor:
-    total = sum_dims(cast(input, dtype=dtype), dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+    total = sum_dims(cast(input, dtype=dtype), dim=reduced_dims(dim, input.array.ndim, "sum"), keepdim=keepdim)
     return cast(total, dtype=dtype)
 
 
@@ -257,7 +257,7 @@ def mean(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None, **numpy_
     check_floating("mean", input)
     if dim is None and not keepdim:
         return mean_all(input)
-    return mean_dims(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+    return mean_dims(input, dim=reduced_dims(dim, input.array.ndim, "mean"), keepdim=keepdim)
 
 
 @function(torch="nanmean")

@@ -83,10 +83,10 @@ def view(input: Tensor, *shape, size: Sequence[int] | None = None, dtype: dtypes
                 return view_of(input, view_as_shape.op, {"shape": out.shape}, out)
     if dtype is not None or (len(shape) == 1 and isinstance(shape[0], dtypes.dtype)):
         return view_as_dtype(input, shape[0] if dtype is None else dtype)
-    shape = infer_size(one_sequence(shape, size), array.size)
+    shape = infer_size(one_sequence(shape, size), array.size, "view", array.shape)
     if _needs_copy(array, shape):
         raise RuntimeError(
-            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            "view(): view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             f"contiguous subspaces): shape {list(array.shape)} to {list(shape)}. Use .reshape(...) instead."
         )
     return view_as_shape(input, shape=shape)
@@ -124,7 +124,7 @@ def reshape(input: Tensor, *sizes, shape: Sequence[int] | None = None) -> Tensor
         else:
             if out.shape == sizes or _at_most_inferred(sizes):
                 return view_of(input, view_as_shape.op, {"shape": out.shape}, out)
-    shape = infer_size(one_sequence(sizes, shape), array.size)
+    shape = infer_size(one_sequence(sizes, shape), array.size, "reshape", array.shape)
     return (copied_as_shape if _needs_copy(array, shape) else view_as_shape)(input, shape=shape)
 
 
@@ -140,7 +140,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     shape = input.array.shape
     if start_dim == 0 and end_dim == -1 and len(shape) > 1:
         return reshape(input, -1 if input.array.size else 0)
-    start, end = normalize_dim(start_dim, len(shape)), normalize_dim(end_dim, len(shape))
+    start, end = [normalize_dim(d, len(shape), "flatten") for d in (start_dim, end_dim)]
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     if not shape:
@@ -196,9 +196,9 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     if dim is None:
         dims = range(len(shape))
     elif dim.__class__ is int:
-        dims = (dim if 0 <= dim < len(shape) else normalize_dim(dim, len(shape)),)
+        dims = (dim if 0 <= dim < len(shape) else normalize_dim(dim, len(shape), "squeeze"),)
     else:
-        dims = normalize_dims(dim, len(shape))
+        dims = normalize_dims(dim, len(shape), "squeeze")
     return squeeze_dims(input, dims=tuple([d for d in dims if shape and shape[d] == 1]))
 
 
@@ -217,7 +217,7 @@ def insert_dim(input, *, dim):
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A view with a new dimension of size 1 at `dim` (0 to ndim; negative counts from the end)."""
     ndim = input.array.ndim
-    return insert_dim(input, dim=dim if 0 <= dim <= ndim else normalize_dim(dim, ndim + 1))
+    return insert_dim(input, dim=dim if 0 <= dim <= ndim else normalize_dim(dim, ndim + 1, "unsqueeze"))
 
 
 def _at_least(dims: int, place):
@@ -276,7 +276,7 @@ def expand(input: Tensor, *size: Any, implicit: bool = False) -> Tensor:
                 target[d] = n
             elif n != 1:
                 raise RuntimeError(
-                    f"The expanded size of the tensor ({target[d]}) must match the existing size ({n}) at "
+                    f"expand(): The expanded size of the tensor ({target[d]}) must match the existing size ({n}) at "
                     f"non-singleton dimension {d}.  Target sizes: {list(size)}.  Tensor sizes: {list(shape)}"
                 )
     for d, n in enumerate(target):
@@ -284,7 +284,7 @@ def expand(input: Tensor, *size: Any, implicit: bool = False) -> Tensor:
             target[d] = as_int(n, "size")
         if n < 0:
             raise RuntimeError(
-                f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {d}"
+                f"expand(): The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {d}"
                 if d < extra
                 else f"expand(): negative size {n} in {list(size)}"
             )

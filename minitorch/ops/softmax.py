@@ -124,7 +124,7 @@ def _arguments(name: str, input: Tensor, dim, dtype, numpy_names: dict):
         input = to_dtype(input, dtype)
     if input.array.dtype.kind in "iub":
         raise NotImplementedError(f"{name}() is not implemented for {input.dtype}; give it a floating dtype=")
-    return input, normalize_dim(dim, input.array.ndim)
+    return input, normalize_dim(dim, input.array.ndim, name)
 
 
 @function(torch=("softmax", "special.softmax"))
