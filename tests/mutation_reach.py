@@ -65,7 +65,9 @@ class Reach:
         self.trees = {path.name: ast.parse(path.read_text()).body for path in sorted(OPS.glob("*.py"))}
         self.above = self._edges()
         self.public: dict[Node, list[str]] = defaultdict(list)
-        for name, function in PUBLIC.items():
+        for torch_name, function in PUBLIC.items():
+            name = torch_name.removeprefix("Tensor.")
+            name = name if name.startswith("_") else name.rstrip("_")  # the database has one entry for all forms
             code = getattr(inspect.unwrap(function), "__code__", None)
             code = function.op.reference.__code__ if hasattr(function, "op") else code
             if code is not None and Path(code.co_filename).parent == OPS:
