@@ -47,7 +47,11 @@ def told(error: Exception, name: str, values) -> Exception:
 
     Of several functions on the error's way the outermost one is named: it is the one that was called.
     """
-    if len(error.args) != 1 or not isinstance(error.args[0], str) or isinstance(error, (AssertionError, KeyError, OSError)):
+    if (
+        len(error.args) != 1
+        or not isinstance(error.args[0], str)
+        or isinstance(error, (AssertionError, KeyError, OSError))
+    ):
         return error
     name = name.rpartition(".")[-1]
     text = error.said = getattr(error, "said", error.args[0])

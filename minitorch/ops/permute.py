@@ -84,7 +84,9 @@ def transpose_matrix(input):
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; vectors and 0-dim tensors as they are. RuntimeError for more dimensions."""
     if input.array.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.array.ndim}D: {list(input.array.shape)}")
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but self is {input.array.ndim}D: {list(input.array.shape)}"
+        )
     return transpose_matrix(input)
 
 
