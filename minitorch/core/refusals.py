@@ -54,7 +54,7 @@ def told(error: Exception, name: str, values) -> Exception:
     ):
         return error
     name = name.rpartition(".")[-1]
-    text = error.said = getattr(error, "said", error.args[0])
+    text = error.__dict__.setdefault("said", error.args[0])
     if not re.search(rf"\b{re.escape(name)}\b", text):
         text = f"{name}(): {text}"
     shapes = [*_shapes(values)]
