@@ -64,11 +64,12 @@ def whole_tiles(table):
 @lru_cache(256)
 def layout(
     channels: tuple[int, int, int, int], size: tuple[int, int, int], positions: tuple[int, int, int],
-    offsets: tuple[tuple[int, ...], ...], stride: tuple[int, int, int], lanes: int, itemsize: int,
+    offsets: tuple[tuple[int, ...], ...], stride: tuple[int, int, int], lanes: int, itemsize: int, least_tasks: int,
 ) -> Layout:  # fmt: skip
     """channels: (batch, groups, inputs, outputs); size: of the source; positions: how many, along each dimension.
 
-    Position i sees the source at i * stride + offset, for each of the offsets. Nothing here depends on the threads.
+    Position i sees the source at i * stride + offset, for each of the offsets. least_tasks: how many are wanted, by
+    taking the output channels apart: every task copies what it sees, but no sum depends on it.
     """
     batch, groups, inputs, outputs = channels
     depth, height, width = positions
@@ -93,7 +94,7 @@ def layout(
         images = max(1, min(batch, PIXELS // (height * width), SOURCE_BYTES // (plane_of(rows) * inputs * itemsize)))
     tasks = -(-batch // images) * groups * depth * bands
     blocks = -(-outputs // (VECTORS * lanes))
-    splits = 1 if tasks >= 4 else min(blocks, -(-4 // tasks))  # a few images must still keep several threads busy
+    splits = min(blocks, -(-least_tasks // tasks))
 
     plane, rows_seen = plane_of(rows), (rows - 1) * steps[1] + spans[1]
     rows_of, columns_of = (np.array(o) - min(o) for o in offsets[1:])

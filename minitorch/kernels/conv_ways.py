@@ -58,6 +58,7 @@ def lift(values, filler: int) -> tuple:
     return (filler,) * (3 - len(values)) + tuple(values)
 
 
+@lru_cache(1024)
 def problem(input_shape, weight_shape, out_size, stride, padding, dilation, groups, itemsize) -> Problem:
     batch, _, *size = input_shape
     outputs, inputs, *kernel = weight_shape
@@ -207,6 +208,11 @@ def small_weight(p: Problem, input, grad, out) -> None:
 # Channels in the lanes.
 
 
+def tasks_for(p: Problem) -> int:
+    """How many tasks there should be at least: a few images must still keep several threads busy."""
+    return 1 if threads.threads_for(p.work) == 1 else 4
+
+
 def pack_panels(p: Problem, weight, channels, steps, places, pitches):
     """The weight in panels of the register tile, see pack_weight; channels: (outputs, inputs) of the correlation."""
     outputs, inputs = channels
@@ -222,7 +228,8 @@ def pack_panels(p: Problem, weight, channels, steps, places, pitches):
 def channels_forward(p: Problem, input, weight, out) -> None:
     taps = prod(p.kernel)
     offsets = tuple(tuple(k * d - a for k in range(n)) for n, d, a in zip(p.kernel, p.dilation, p.padding, strict=True))
-    plan = layout((p.batch, p.groups, p.inputs, p.outputs), p.size, p.out_size, offsets, p.stride, p.lanes, p.itemsize)
+    channels = (p.batch, p.groups, p.inputs, p.outputs)
+    plan = layout(channels, p.size, p.out_size, offsets, p.stride, p.lanes, p.itemsize, tasks_for(p))
     steps = (p.outputs * p.inputs * taps, p.inputs * taps, taps)
     panels = pack_panels(p, weight, (p.outputs, p.inputs), steps, np.arange(taps), np.full(taps, taps))
     threads.run(
@@ -231,8 +238,17 @@ def channels_forward(p: Problem, input, weight, out) -> None:
     )  # fmt: skip
 
 
-def channels_input(p: Problem, grad, weight, out) -> None:
-    """One correlation for each phase of the stride; zero where no tap reaches."""
+class Phases(NamedTuple):
+    """The correlations that give the gradient of the input: (first panel, phase, positions, offsets) of each, and where
+    each tap of the filter stands in the panels, see pack_weight."""
+
+    runs: tuple
+    places: np.ndarray
+    pitches: np.ndarray
+
+
+@lru_cache(256)
+def phases_of(p: Problem) -> Phases:
     taps, width = prod(p.kernel), VECTORS * p.lanes
     blocks = p.groups * -(-p.inputs // width)
     places, pitches, runs, first = np.full(taps, -1), np.zeros(taps, np.int64), [], 0
@@ -246,29 +262,37 @@ def channels_input(p: Problem, grad, weight, out) -> None:
         places[mine], pitches[mine] = first + np.arange(len(mine)), len(mine)
         runs.append((first * width, phase, positions, offsets))
         first += blocks * p.outputs * len(mine)
+    return Phases(tuple(runs), places, pitches)
+
+
+def channels_input(p: Problem, grad, weight, out) -> None:
+    """One correlation for each phase of the stride; zero where no tap reaches."""
+    runs, places, pitches = phases_of(p)
     if len(runs) < prod(p.stride):
         out.fill(0)
+    taps = prod(p.kernel)
     steps = (p.outputs * p.inputs * taps, taps, p.inputs * taps)
     panels = pack_panels(p, weight, (p.inputs, p.outputs), steps, places, pitches)
+    number = threads.threads_for(p.work / max(1, len(runs)))
     for start, phase, positions, offsets in runs:
         channels = (p.batch, p.groups, p.outputs, p.inputs)
-        plan = layout(channels, p.out_size, positions, offsets, (1, 1, 1), p.lanes, p.itemsize)
+        plan = layout(channels, p.out_size, positions, offsets, (1, 1, 1), p.lanes, p.itemsize, tasks_for(p))
         threads.run(
-            correlate_channels, threads.threads_for(p.work / len(runs)), grad.reshape(-1), panels, start, out.reshape(-1),
-            *plan[1:], (*p.size, *phase, *p.stride), plan.sizes,
+            correlate_channels, number, grad.reshape(-1), panels, start, out.reshape(-1), *plan[1:],
+            (*p.size, *phase, *p.stride), plan.sizes,
         )  # fmt: skip
 
 
 def channels_weight(p: Problem, input, grad, out) -> None:
     offsets = tuple(tuple(k * d - a for k in range(n)) for n, d, a in zip(p.kernel, p.dilation, p.padding, strict=True))
     channels = (p.batch, p.groups, p.inputs, p.outputs)
-    plan = layout(channels, p.size, p.out_size, offsets, p.stride, p.lanes, p.itemsize)
+    plan = layout(channels, p.size, p.out_size, offsets, p.stride, p.lanes, p.itemsize, 1)
     width, steps = VECTORS * p.lanes, len(plan.taps)
     size = p.groups * -(-p.outputs // width) * steps * width
     images, _, bands = plan.sizes[13:16]
     places = -(-p.batch // images) * p.out_size[0] * bands
     chunks = max(1, min(16, places, PARTIAL_SUMS // size))
-    parts = -(-4 // (chunks * p.groups))
+    parts = -(-tasks_for(p) // (chunks * p.groups))
     block = -(-p.inputs // parts)
     block = -(-block // ROWS) * ROWS
     partial = np.zeros(chunks * size, input.dtype)
