@@ -155,6 +155,8 @@ EXAMPLES: dict[str, Callable] = {
         name: partial(one, **ACTIVATIONS.get(name, {}))
         for name in (
             "exp",
+            "sin",
+            "cos",
             "tanh",
             "relu",
             "sigmoid",

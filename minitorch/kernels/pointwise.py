@@ -217,20 +217,24 @@ def of_one(name):
             start = take(counter) * TASK
 
     def kernel(input, **params):
-        numbers = tuple([float(params[n]) for n in names]) if names else ()
-        if input.flags.carray:
-            out = np.empty(input.shape, input.dtype)
-            x, flat = input.reshape(-1), out.reshape(-1)
-        else:
-            out = np.empty_like(input)
-            x, flat = input.copy("K").ravel("K"), out.ravel("K")
-        if x.size <= TASK:
-            loop(np.zeros(1, np.int64), x, flat, numbers)
-        else:
-            threads.run(loop, threads.threads_for(4 * x.size), x, flat, numbers)
-        return out
+        return each_element(loop, input, tuple([float(params[n]) for n in names]) if names else ())
 
     return kernel
+
+
+def each_element(loop, input, *arguments):
+    """The array that loop(counter, x, out, *arguments) fills from all elements of the input, in their order in memory."""
+    if input.flags.carray:
+        out = np.empty(input.shape, input.dtype)
+        x, flat = input.reshape(-1), out.reshape(-1)
+    else:
+        out = np.empty_like(input)
+        x, flat = input.copy("K").ravel("K"), out.ravel("K")
+    if x.size <= TASK:
+        loop(np.zeros(1, np.int64), x, flat, *arguments)
+    else:
+        threads.run(loop, threads.threads_for(4 * x.size), x, flat, *arguments)
+    return out
 
 
 def of_two(name):

@@ -78,6 +78,8 @@ KERNELS: dict[str, Kernel] = {
     "rms_norm_backward": Kernel("norm", 64),
     "exp": Kernel("pointwise", 2048),
     "tanh": Kernel("pointwise", 512),
+    "sin": Kernel("trigonometry", 1024),
+    "cos": Kernel("trigonometry", 1024),
     "relu": Kernel("pointwise", 1024),
     "relu_backward": Kernel("pointwise", 512),
     "sigmoid": Kernel("pointwise", 512),
