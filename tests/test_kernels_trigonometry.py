@@ -13,7 +13,9 @@ def numbers():
     whole = np.arange(-100_000, 100_000)
     multiples = np.concatenate([whole, whole * 7]) * (np.pi / 2)
     sizes = draw(1, (50_000,), "float64") * np.exp(draw(2, (50_000,), "float64") * 12)
-    return np.concatenate([draw(0, (50_000,), "float64"), multiples, sizes, [2.0**20, 2.0**60, 1e38]]).astype(np.float32)
+    return np.concatenate([draw(0, (50_000,), "float64"), multiples, sizes, [2.0**20, 2.0**60, 1e38]]).astype(
+        np.float32
+    )
 
 
 @pytest.mark.parametrize("name", ["sin", "cos"])
