@@ -34,13 +34,20 @@ def reinforce(
 
 @system(metric=METRIC, at_least=450, baseline=BASELINE)
 def actor_critic(
-    seed: int = 0, updates: int = 100, episodes: int = 6, discount: float = 0.99, decay: float = 0.95, lr: float = 0.01
+    seed: int = 0,
+    updates: int = 100,
+    episodes: int = 6,
+    discount: float = 0.99,
+    decay: float = 0.95,
+    lr: float = 0.01,
+    critic_steps: int = 20,
 ) -> Reached:
     """Actor-critic balances the pole."""
     minitorch.manual_seed(seed)
     actor, critic = network(4, 2), network(4, 1)
     before = final_return(actor, 20)
-    history = learn_actor_critic(CartPole(seed), actor, critic, updates, episodes, discount, decay, lr, seed=seed)
+    how = (updates, episodes, discount, decay, lr, critic_steps, seed)
+    history = learn_actor_critic(CartPole(seed), actor, critic, *how)
     return Reached(final_return(actor), before, {"return": history})
 
 

@@ -30,7 +30,7 @@ PAGES = Path(__file__).parent.parent / "api"
 INSIDE = {"core", "ops", "kernels", "batching", "stubs", "demo", "cli", "info", "methods"}
 # Public, without a list of names: what is defined in them is meant for use.
 WITHOUT_LIST = ("models.", "nn.init", "nn.attention", "nn.utils.parametriz", "optim.swa_utils", "autograd.forward_ad",
-                "autograd.functional", "utils.tensorboard", "vision.utils", "vision.transforms.functional")  # fmt: skip
+                "autograd.functional", "utils.tensorboard", "vision.utils", "vision.datasets.shapes", "vision.transforms.functional")  # fmt: skip
 OPERATIONS = {id(function): name for name, function in sorted(PUBLIC.items(), reverse=True)}
 
 

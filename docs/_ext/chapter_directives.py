@@ -83,7 +83,7 @@ class Exercises(SphinxDirective):
 
 
 class System(SphinxDirective):
-    """What `python -m benchmarks systems` measured of the systems named: `:::{system} lenet, resnet`."""
+    """What `python -m benchmarks systems` measured of the systems named: `:::{system} lenet, resnet`; of all: `all`."""
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -92,15 +92,18 @@ class System(SphinxDirective):
         names = [name.strip() for name in self.arguments[0].split(",")]
         self.env.note_dependency(str(SYSTEMS))
         rows = {row["name"]: row for row in json.loads(SYSTEMS.read_text())["systems"]}
+        if names == ["all"]:
+            names = list(rows)
         if missing := [name for name in names if name not in rows]:
             raise self.error(f"{SYSTEMS.name} has no system {', '.join(missing)}")
         return self.parse_text_to_nodes("\n".join(self.text([rows[name] for name in names])))
 
     def text(self, rows: list[dict]) -> Iterator[str]:
-        yield "| system | measured | bar | reached | seconds of CPU | command |\n|---|---|---|---|---|---|"
+        yield "| system | measured | bar | reached | seconds | of CPU | command |\n|---|---|---|---|---|---|---|"
         for row in rows:
             bar = f"{row['better'].replace('>=', '≥').replace('<=', '≤')} {row['bar']:g}"
-            cells = row["name"], row["metric"], bar, f"{row['value']:.4g}", f"{row['cpu_seconds']:.0f}"
+            seconds = f"{row['seconds']:.0f}", f"{row['cpu_seconds']:.0f}"
+            cells = row["name"], row["metric"], bar, f"{row['value']:.4g}", *seconds
             yield "| " + " | ".join(cells) + f" | `{row['command']}` |"
 
 

@@ -203,10 +203,10 @@ def write_pages(app: Sphinx | None = None) -> None:
         if inspect.isfunction(inspect.unwrap(public)) and wanted.search(name):
             families.setdefault(family(public), []).append(name)
             (PAGES / f"{file_name(name)}.md").write_text("\n".join(page(name, public, figures)))
-    (PAGES / "index.md").write_text("\n".join(index(families)))
+    (PAGES / "index.md").write_text("\n".join(index(families, figures)))
 
 
-def index(families: dict[str, list[str]]) -> Iterator[str]:
+def index(families: dict[str, list[str]], figures: dict) -> Iterator[str]:
     count = sum(map(len, families.values()))
     yield "# Operations\n"
     yield (
@@ -214,6 +214,12 @@ def index(families: dict[str, list[str]]) -> Iterator[str]:
         "of the operation: its gradient rules as formulas and as code, its types, what it does at awkward points, and how "
         "it agrees with torch.\n"
     )
+    if entries := figures.get("operations", {}).values():
+        cases, passed, known = (sum(entry[key] for entry in entries) for key in ("cases", "passed", "known"))
+        yield (
+            f"Of {cases:,} cases of torch {figures['torch']}'s own tests {passed:,} give what torch gives; {known:,} "
+            "differ on purpose, each with its reason in `parity/exceptions.py`.\n"
+        )
     for title, names in sorted(families.items()):
         yield f"## {title.rsplit('.', 1)[-1].replace('_', ' ')}\n"
         yield f"{(inspect.getdoc(sys.modules[title]) or '').splitlines()[0]}\n"
