@@ -95,8 +95,16 @@ def page(module: ModuleType, own: dict[str, Any]) -> Iterator[str]:
             yield f"```python\n{module.__name__}.{name}{signature(value)}\n```\n"
             yield fenced(inspect.getdoc(value) or "")
         else:
-            yield f"```python\n{module.__name__}.{name} = {value!r}\n```\n"
+            yield fenced(f"{module.__name__}.{name} = {plain(value)}")
         aliases[id(value)] = name
+
+
+def plain(value: Any) -> str:
+    """What a constant is; of a table its keys."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: ...' for key in value)}}}"
+    text = repr(value)
+    return f"({type(value).__name__})" if "<" in text else text
 
 
 def of_class(name: str, cls: type) -> Iterator[str]:

@@ -24,7 +24,8 @@ class VGG(nn.Module):
                        linear                                         (N, num_classes)
 
     Two 3x3 convolutions see 5x5 pixels, three see 7x7, with fewer weights than one large kernel (3 * 9 against 49) and
-    more non-linearities. `depth` counts the layers with weights: 11, 13, 16 or 19. `widths`, `hidden` and `pooled` (7) make it small.
+    more non-linearities. `depth` counts the layers with weights: 11, 13, 16 or 19. `widths`, `hidden` and `pooled` (7)
+    make it small.
     """
 
     def __init__(
