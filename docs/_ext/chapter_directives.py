@@ -101,7 +101,9 @@ class System(SphinxDirective):
     def text(self, rows: list[dict]) -> Iterator[str]:
         yield "| system | measured | bar | reached | seconds | of CPU | command |\n|---|---|---|---|---|---|---|"
         for row in rows:
-            bar = f"{row['better'].replace('>=', '≥').replace('<=', '≤')} {row['bar']:g}"
+            # In one piece: a space and a minus that no line breaks at.
+            bar = f"{row['better']}\N{NO-BREAK SPACE}{row['bar']:g}"
+            bar = bar.replace(">=", "≥").replace("<=", "≤").replace("-", "\N{NON-BREAKING HYPHEN}")
             seconds = f"{row['seconds']:.0f}", f"{row['cpu_seconds']:.0f}"
             cells = row["name"], row["metric"], bar, f"{row['value']:.4g}", *seconds
             yield "| " + " | ".join(cells) + f" | `{row['command']}` |"
