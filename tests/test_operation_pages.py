@@ -146,3 +146,13 @@ def test_a_page_of_a_module():
     assert "register_forward_hook(hook" in text and text.count("\n~~~~text\n") * 2 == text.count("\n~~~~") > 300
     tensor = "\n".join(api_pages.of_class("minitorch.Tensor", minitorch.Tensor))
     assert "`exp`" in tensor and "register_hook(" in tensor
+
+
+def test_pages_that_stay_the_same_are_not_written_again(tmp_path):
+    folder = tmp_path / "pages"
+    operation_pages.renew(folder, {"a.md": "one", "b.md": "two", "c.md": "three"})
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    operation_pages.renew(folder, {"a.md": "one", "b.md": "2"})
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a.md": "one", "b.md": "2"}
+    assert (folder / "a.md").stat().st_mtime_ns == before["a.md"]
+    assert (folder / "b.md").stat().st_mtime_ns != before["b.md"]

@@ -10,14 +10,13 @@ import functools
 import importlib
 import inspect
 import pkgutil
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from operation_pages import PAGES as OPERATION_PAGES
-from operation_pages import file_name
+from operation_pages import file_name, renew
 
 import minitorch
 from minitorch.core.op import PUBLIC
@@ -179,12 +178,9 @@ def index(pages: dict[ModuleType, dict[str, Any]]) -> Iterator[str]:
 
 
 def write_pages(app: Sphinx | None = None) -> None:
-    shutil.rmtree(PAGES, ignore_errors=True)
-    PAGES.mkdir()
     pages = contents()
-    for module, own in pages.items():
-        (PAGES / f"{module.__name__}.md").write_text("\n".join(page(module, own)))
-    (PAGES / "index.md").write_text("\n".join(index(pages)))
+    texts = {f"{module.__name__}.md": "\n".join(page(module, own)) for module, own in pages.items()}
+    renew(PAGES, texts | {"index.md": "\n".join(index(pages))})
 
 
 def setup(app: Sphinx) -> dict:

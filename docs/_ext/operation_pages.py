@@ -12,7 +12,6 @@ import functools
 import inspect
 import json
 import re
-import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -195,15 +194,27 @@ def family(public: Callable) -> str:
 
 def write_pages(app: Sphinx | None = None) -> None:
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    shutil.rmtree(PAGES, ignore_errors=True)
-    PAGES.mkdir()
     families: dict[str, list[str]] = {}
+    pages: dict[str, str] = {}
     wanted = re.compile(app.config.operations if app else "")
     for name, public in sorted(PUBLIC.items()):
         if inspect.isfunction(inspect.unwrap(public)) and wanted.search(name):
             families.setdefault(family(public), []).append(name)
-            (PAGES / f"{file_name(name)}.md").write_text("\n".join(page(name, public, figures)))
-    (PAGES / "index.md").write_text("\n".join(index(families, figures)))
+            pages[f"{file_name(name)}.md"] = "\n".join(page(name, public, figures))
+    pages["index.md"] = "\n".join(index(families, figures))
+    renew(PAGES, pages)
+
+
+def renew(folder: Path, pages: dict[str, str]) -> None:
+    """Let `folder` hold these pages and no others; those that are the same stay untouched, so that they are not built again."""
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in pages:
+            path.unlink()
+    for name, text in pages.items():
+        path = folder / name
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
 
 
 def index(families: dict[str, list[str]], figures: dict) -> Iterator[str]:
