@@ -2,7 +2,7 @@
 
 Every top-level statement of `ops/` is a node, and what it names are its edges. From the changed statement the edges
 are walked backwards, nearest first, to the public functions; a test belongs to a function that it is parametrized with,
-or whose name its source mentions.
+or whose name its source mentions. Last come some random programs, for what happens in place.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class Reach:
             if code is not None and Path(code.co_filename).parent == OPS:
                 self.public[self.at(Path(code.co_filename).name, code.co_firstlineno)].append(name)
         self.by_name, self.by_word = _index(items)
+        self.programs = [item for item in items if item.originalname == "test_a_thousand_programs"][:1]
 
     def at(self, file: str, line: int) -> Node:
         body = self.trees[file]
@@ -128,7 +129,7 @@ class Reach:
                 others.update((item.nodeid, item) for item in self.by_word.get(name.rpartition(".")[2], ()))
         kinds = {test: [i for i in of_database.values() if i.originalname == test][:NEAREST] for test in DATABASE}
         first, *later = [kinds[test] for test in ORDER[mutant.kind]]
-        return [*first, *[item for items in later for item in items], *list(others.values())[:OTHERS]]
+        return [*first, *[item for items in later for item in items], *list(others.values())[:OTHERS], *self.programs]
 
 
 def _defined(statement) -> list[str]:

@@ -7,6 +7,7 @@ On small whole numbers, where ties, kinks, zeros and bounds are the rule (random
 and never tie in `max`): values and gradients are torch's.
 """
 
+import functools
 import itertools
 import math
 import warnings
@@ -24,6 +25,7 @@ import minitorch.kernels  # noqa: E402
 from minitorch.core.state import state  # noqa: E402
 from minitorch.core.tensor import Tensor, wrap  # noqa: E402
 from minitorch.dtypes import NUMPY_HALF  # noqa: E402
+from minitorch.nn import functional as F  # noqa: E402
 from parity import checks, database  # noqa: E402
 from parity.exceptions import known  # noqa: E402
 
@@ -36,13 +38,25 @@ NOT_ONCE = {
 MANY = 100  # more than a call has tensors
 
 
+@functools.lru_cache(maxsize=2)
+def two_dozen(name, dtype):
+    return database.samples(database.infos()[name], dtype, limit=24, made=24)
+
+
+def large_sample(info, dtype):
+    """The one with the most elements, so that there is something to add up."""
+    return max(
+        two_dozen(info.full_name, dtype), key=lambda s: min(sum(t.numel() for t in checks.tensors_in(s.args)), 10**4)
+    )
+
+
 def small_samples(info, dtype):
     """Of every way to call the operation (which parameters are given, and of what types) the first sample in memory.
 
     Its tensors should have elements, the first of them more than one.
     """
     first = {}
-    for sample in database.samples(info, dtype, limit=24, made=24):
+    for sample in two_dozen(info.full_name, dtype):
         sizes = [t.numel() for t in checks.tensors_in(sample.args)]
         if sizes and sizes[0] > 1 and all(sizes):
             first.setdefault((*map(type, sample.args), *sorted(sample.kwargs)), sample)
@@ -118,14 +132,50 @@ def test_narrow_types(name):
     for dtype, most in (("int64", 3), ("bool", 1)):  # as torch's tests make them: no division by zero
         if dtype != source and database.dtypes_for(info, (dtype,), "cpu"):
             typed += [(sample, (dtype,)) for sample in small_samples(info, dtype)[:most]]
-    different = []
+    large, different = large_sample(info, source), []
     with warnings.catch_warnings(), watching(different):
         warnings.simplefilter("ignore")
+        for dtypes in cases:
+            if dtypes[0] in ("float16", "bfloat16"):
+                in_types(large, dtypes, source).both(info.op)[0].run()
         for given, dtypes in typed:
             for check, found in itertools.islice(checks.check_forward(given), 2):
                 lacking = found and "not implemented for" in str(found.theirs)  # torch has no kernel for the type
                 if found and not lacking and not known(name, check, dtypes[0], found):
                     different.append(f"{check} of {given}: {found.message}")
+    assert not different, "\n".join(different)
+
+
+SUMS = {  # so long that rounding within a half type would show
+    "mean": lambda half: half(3000).mean(),
+    "logcumsumexp": lambda half: half(3000).logcumsumexp(0),
+    "cumprod": lambda half: half(30).cumprod(0),
+    "conv1d": lambda half: F.conv1d(half(2, 100, 60), half(5, 100, 9)),
+    "conv2d": lambda half: F.conv2d(half(2, 30, 12, 12), half(5, 30, 5, 5)),
+    "conv3d": lambda half: F.conv3d(half(2, 10, 6, 6, 6), half(3, 10, 4, 4, 4)),
+    "fold": lambda half: F.fold(half(1, 50, 36), (10, 10), 5),
+    "avg_pool3d": lambda half: F.avg_pool3d(half(1, 2, 12, 12, 12), 5, 1),
+    "nll_loss": lambda half: F.nll_loss(half(3000, 7), minitorch.arange(3000) % 7, half(7).detach().abs()),
+    "ctc_loss": lambda half: F.ctc_loss(
+        half(20, 3, 6).log_softmax(-1), 1 + minitorch.arange(15).reshape(3, 5) % 5, (20, 20, 20), (5, 5, 5)
+    ),
+    "histc": lambda half: half(300).detach().histc(),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+@pytest.mark.parametrize("dtype", NUMPY_HALF)
+def test_half_types_are_computed_in_float32(name, dtype):
+    rng, leaves, different = np.random.default_rng(0), [], []
+
+    def half(*shape):
+        leaves.append(wrap(rng.standard_normal(shape).astype(dtype)).requires_grad_())
+        return leaves[-1]
+
+    with watching(different):
+        z = SUMS[name](half)
+        if z.requires_grad:
+            z.backward(minitorch.ones_like(z))
     assert not different, "\n".join(different)
 
 

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from ..core.op import ELEMENTWISE, FLOAT, op
+from ..core.op import ELEMENTWISE, FLOATING_ONLY, op
 from .special import lgamma_of, stirling_series
 
 STEPS = 100_000  # about 6 sqrt(a) are needed
@@ -85,7 +85,7 @@ def _slope(a, x):
     ELEMENTWISE,
     torch=("igamma", "special.gammainc"),
     numbers=(),
-    dtype=FLOAT,
+    dtype=FLOATING_ONLY,
     vjp=dict(other=lambda g, input, other: g * _slope(input, other)),
 )
 def igamma(input, other):
@@ -98,7 +98,7 @@ def igamma(input, other):
     ELEMENTWISE,
     torch=("igammac", "special.gammaincc"),
     numbers=(),
-    dtype=FLOAT,
+    dtype=FLOATING_ONLY,
     vjp=dict(other=lambda g, input, other: -g * _slope(input, other)),
 )
 def igammac(input, other):

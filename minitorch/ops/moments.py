@@ -12,7 +12,6 @@ import numpy as np
 
 from ..core.op import GENERAL, SAME, function, op
 from ..core.tensor import Tensor
-from .comparison import where
 from .reduce import add_reduce, count, mean_dims, numpy_arguments, reduced_dims, spread
 
 
@@ -30,9 +29,7 @@ def _var_gradient(g, input, dim, correction, keepdim):
     freedom = count(size, dim) - correction
     mean = mean_dims(input, dim=dim, keepdim=True)
     g = spread(g, size=size, dim=dim, keepdim=keepdim)
-    if freedom <= 0:
-        return g * where(input == mean, math.nan, math.inf)
-    return g * (2 / freedom) * (input - mean)
+    return g * (2 / freedom if freedom else math.inf) * (input - mean)
 
 
 def _std_gradient(g, input, z, dim, correction, keepdim):

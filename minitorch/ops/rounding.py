@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.op import COMPARE, ELEMENTWISE, FLOAT, PROMOTE, function, op
+from ..core.op import COMPARE, ELEMENTWISE, FLOAT, FLOATING_ONLY, PROMOTE, function, op
 from ..core.promote import check_tensor, result_dtype
 from ..core.tensor import Tensor
 from ..dtypes import FLOATING, finfo
@@ -31,7 +31,7 @@ def trunc(input):
     return np.trunc(input)
 
 
-@op(ELEMENTWISE, torch="frac", dtype=PROMOTE, vjp=dict(input=lambda g: g))
+@op(ELEMENTWISE, torch="frac", dtype=FLOATING_ONLY, vjp=dict(input=lambda g: g))
 def frac(input):
     """z = input - trunc(input)"""
     return input - np.trunc(input)

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..core.op import ELEMENTWISE, FLOAT, op
+from ..core.op import ELEMENTWISE, FLOAT, FLOATING_ONLY, op
 from ..core.tensor import Tensor, wrap
 
 LN2, LN10 = math.log(2), math.log(10)
@@ -61,7 +61,7 @@ def log1p(input):
     ELEMENTWISE,
     torch="logaddexp",
     numbers=(),
-    dtype=FLOAT,
+    dtype=FLOATING_ONLY,
     vjp=dict(
         input=lambda g, input, other: g / (1 + (other - input).exp()),
         other=lambda g, input, other: g / (1 + (input - other).exp()),
@@ -76,7 +76,7 @@ def logaddexp(input, other):
     ELEMENTWISE,
     torch="logaddexp2",
     numbers=(),
-    dtype=FLOAT,
+    dtype=FLOATING_ONLY,
     vjp=dict(
         input=lambda g, input, other: g / (1 + (other - input).exp2()),
         other=lambda g, input, other: g / (1 + (input - other).exp2()),
