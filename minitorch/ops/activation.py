@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.inplace import apply_in_place
-from ..core.op import ELEMENTWISE, PROMOTE, function, op
+from ..core.op import ELEMENTWISE, FLOATING_ONLY, PROMOTE, function, op
 from ..core.tensor import Tensor
 from ..dtypes import FLOATING
 from .arithmetic import zeros_as
@@ -126,7 +126,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 @op(
     ELEMENTWISE,
-    dtype=PROMOTE,
+    dtype=FLOATING_ONLY,
     vjp=dict(
         input=lambda g, input, weight: where(input > 0, g, g * weight),
         weight=lambda g, input: only(input > 0, g * input, inverted=True),
