@@ -131,6 +131,7 @@ FUNCTIONS = {
     "reductions": lambda x: (x.mean(), x.sum(1), x.amax((0, 2), keepdim=True), x.var(2), x.std((0, 1)), x.norm(), x.cumsum(1), x.logsumexp(1)),
     "places": lambda x: (*x.max(1), *x.min(-1, keepdim=True), x.argmax(2)),
     "products": lambda x: minitorch.einsum("bij,bkj->bik", x, x) + x @ x.transpose(-1, -2),
+    "matrices": lambda x: (x[0].t() @ x[1] + x[0, 0].t()[0], x[0].mm(x[1].t()), x[0].mv(x[1, 0]), x[0, 1].dot(x[1, 1])),
 }  # fmt: skip
 
 
@@ -150,8 +151,77 @@ def test_what_cannot_be_exported_is_named():
 
     with pytest.raises(NotImplementedError, match="changed in place"):
         minitorch.onnx.export(partly, minitorch.randn(3))
-    with pytest.raises(NotImplementedError, match="shapes"):
-        minitorch.onnx.export(nn.ReLU(), minitorch.randn(3), dynamic_axes={"input": [0]})
     with pytest.raises(ValueError, match="2 names"):
         minitorch.onnx.export(nn.ReLU(), minitorch.randn(3), input_names=["a", "b"])
     assert minitorch.core.state.state.trace is None
+
+
+# Axes of any size.
+
+
+def run_at(model, axes, *shapes, integers=None):
+    """Export at shapes[0], compare at the other shapes; every shape is a list of the arguments' shapes."""
+
+    def made(sizes):
+        return [minitorch.randn(*s) if integers is None else minitorch.randint(0, integers, s) for s in sizes]
+
+    buffer, names = io.BytesIO(), [f"x{i}" for i in range(len(shapes[0]))]
+    minitorch.onnx.export(model, tuple(made(shapes[0])), buffer, input_names=names, dynamic_axes=axes)
+    session = runtime.InferenceSession(buffer.getvalue(), providers=["CPUExecutionProvider"])
+    for sizes in shapes:
+        given = made(sizes)
+        with minitorch.no_grad():
+            want = model(*given)
+        want = want if isinstance(want, tuple) else (want,)  # of a recurrent layer also (h, c)
+        want = [part for value in want for part in (value if isinstance(value, tuple) else (value,))]
+        got = session.run(None, {name: x.numpy() for name, x in zip(names, given, strict=True)})
+        for mine, theirs in zip(want, got, strict=True):
+            assert mine.numpy().shape == theirs.shape and mine.numpy().dtype == theirs.dtype
+            np.testing.assert_allclose(theirs, mine.numpy(), rtol=1e-5, atol=1e-5)
+    return session
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_with_a_batch_of_any_size(name):
+    layer, shape = LAYERS[name]
+    axis = 1 if name in ("gru", "rnn") else 0
+    shapes = [([*shape[:axis], size, *shape[axis + 1 :]],) for size in (1, 2, 5)]
+    session = run_at(layer.eval(), {"x0": {axis: "batch"}}, *shapes)
+    assert session.get_inputs()[0].shape == [*shape[:axis], "batch", *shape[axis + 1 :]]
+    assert session.get_outputs()[0].shape[axis] == "batch"
+
+
+def test_two_axes_of_any_size():
+    attention = nn.MultiheadAttention(8, 2, batch_first=True).eval()
+    axes = {"x0": {0: "n", 1: "length"}}
+    shapes = [((2, 3, 8),), ((1, 1, 8),), ((4, 7, 8),)]
+    session = run_at(lambda x: attention(x, x, x, need_weights=False)[0], axes, *shapes)
+    assert session.get_outputs()[0].shape == ["n", "length", 8]
+    session = run_at(lambda x: x.reshape(-1, 4) * len(x), {"x0": [0]}, ((3, 8),), ((1, 8),))
+    assert session.get_outputs()[0].shape[1] == 4
+    run_at(lambda x: x.flatten(0, 1).mean(1), axes, *shapes)  # a product of two sizes
+    run_at(
+        lambda x, y: minitorch.cat([x, y]) @ x.t(), {"x0": {0: "a"}, "x1": {0: "b"}}, ((2, 3), (4, 3)), ((5, 3), (1, 3))
+    )
+    run_at(lambda x, y: x + y, {"x0": [0], "x1": [0]}, ((2, 3), (2, 3)), ((5, 3), (5, 3)))
+    embedding = nn.Embedding(7, 4)
+    run_at(lambda x: embedding(x).sum(1), {"x0": {0: "n", 1: "length"}}, ((1, 2),), ((3, 5),), integers=7)
+
+
+def test_what_is_not_the_same_for_all_sizes_is_refused():
+    export = minitorch.onnx.export
+    for model, why in (
+        (lambda x: x * len(x) ** -1, "constant"),
+        (lambda x: x * minitorch.arange(len(x))[:, None], "constant"),
+        (lambda x: sum(x.unbind(0)), "other steps"),
+        (lambda x: x.reshape(-1)[: len(x) ** 2 // 3], "no simple way|other steps"),
+    ):
+        with pytest.raises(NotImplementedError, match=why):
+            export(model, minitorch.randn(4, 3), input_names=["x"], dynamic_axes={"x": {0: "n"}})
+    for axis in (2, -1):
+        with pytest.raises(ValueError, match=rf"axis {axis} of 'x', of shape \[4, 3\]"):
+            export(nn.ReLU(), minitorch.randn(4, 3), input_names=["x"], dynamic_axes={"x": [axis]})
+    with pytest.warns(UserWarning, match="'y', which is no input"):
+        export(nn.ReLU(), minitorch.randn(4, 3), input_names=["x"], dynamic_axes={"x": [0], "y": [0]})
+    with pytest.raises(NotImplementedError, match="dynamic_axes"):
+        export(nn.ReLU(), minitorch.randn(4, 3), dynamic_shapes={"x": {0: "n"}})

@@ -2,21 +2,24 @@
 
 The model runs once on example arguments, and every primitive operation that depends on them becomes a few ONNX nodes
 (`operators.py` has the table). What does not depend on them is stored as a constant, parameters under their names. So
-the graph has the shapes of the example, and the branches that the example took.
+the graph has the shapes of the example, and the branches that the example took; axes that are to have any size
+(`dynamic_axes`) are found by running the model at several (`dynamic.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from ..core.state import no_grad, state, tick
-from ..core.tensor import Tensor, root_of
+from ..core.tensor import Tensor, root_of, wrap
 from ..io.atomic import replacing
-from ..trees import flatten
+from ..trees import flatten, unflatten
+from .dynamic import Axes, joined, symbols, trial_sizes
 from .graph import Graph
 from .operators import CONVERTERS
 
@@ -30,6 +33,7 @@ def export(
     *,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
+    dynamic_axes: Mapping[str, Mapping[int, str] | Sequence[int]] | None = None,
     opset_version: int = 20,
     **kwargs: Any,
 ) -> Any:
@@ -37,29 +41,61 @@ def export(
 
     args: a tensor or a tuple of arguments; the tensors in it become the inputs of the graph, in their order.
     input_names, output_names: "input", "output" with a number where there are several, unless given.
+    dynamic_axes: {name: {axis: symbol}} or {name: [axes]}: axes that may have any size; one symbol has one size.
     A module is run in evaluation mode. torch's other arguments are accepted and change nothing.
 
-    NotImplementedError, naming the operation, for what has no form in ONNX here; needs the package onnx.
+    NotImplementedError, naming the operation, for what has no form in ONNX here, and for a model that is not the same
+    for all sizes of a dynamic axis. ValueError for an axis that an argument lacks. Needs the package onnx.
     """
-    if kwargs.get("dynamic_axes") or kwargs.get("dynamic_shapes"):
-        raise NotImplementedError("onnx.export(): the shapes of the graph are those of the example arguments")
+    if kwargs.get("dynamic_shapes"):
+        raise NotImplementedError("onnx.export(): dynamic_shapes is torch.export's; dynamic_axes says the same")
     args = args if isinstance(args, tuple) else (args,)
-    trace = _Trace(model)
-    given = [value for value in flatten(args)[0] if isinstance(value, Tensor)]
-    names = _names(input_names, "input", len(given))
-    for name, tensor in zip(names, given, strict=True):
-        trace.remember(tensor, trace.graph.input(name, tensor.array))
-    outputs = trace.run(model, args)
-    results = [value for value in flatten(outputs)[0] if isinstance(value, Tensor)]
-    for name, tensor in zip(_names(output_names, "output", len(results)), results, strict=True):
-        trace.graph.output(name, trace.name_of(tensor), tensor.array)
-    made = trace.graph.model(getattr(type(model), "__name__", "model"), opset_version)
+    graph = _trace(model, args, input_names, output_names)
+    if dynamic_axes:
+        shapes = {entry.name: x.size() for entry, x in zip(graph.inputs, _tensors(args), strict=True)}
+        axes = symbols(dynamic_axes, shapes)
+        for name in set(axes) - {entry.name for entry in (*graph.inputs, *graph.outputs)}:
+            warnings.warn(f"onnx.export(): dynamic_axes names '{name}', which is no input and no output", stacklevel=2)
+        sizes = trial_sizes(axes, shapes)
+        trials = [
+            _trace(model, _resized(args, list(shapes), axes, trial), input_names, output_names) for trial in sizes
+        ]
+        graph = joined(trials, sizes, axes)
+    made = graph.model(getattr(type(model), "__name__", "model"), opset_version)
     if isinstance(f, (str, Path)):
         with replacing(f) as temporary:
             temporary.write_bytes(made.SerializeToString())
     elif f is not None:
         f.write(made.SerializeToString())
     return made
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [value for value in flatten(tree)[0] if isinstance(value, Tensor)]
+
+
+def _trace(model: Any, args: tuple, input_names: Sequence[str] | None, output_names: Sequence[str] | None) -> Graph:
+    """The graph of one run."""
+    trace, given = _Trace(model), _tensors(args)
+    for name, tensor in zip(_names(input_names, "input", len(given)), given, strict=True):
+        trace.remember(tensor, trace.graph.input(name, tensor.array))
+    results = _tensors(trace.run(model, args))
+    for name, tensor in zip(_names(output_names, "output", len(results)), results, strict=True):
+        trace.graph.output(name, trace.name_of(tensor), tensor.array)
+    return trace.graph
+
+
+def _resized(args: tuple, names: list[str], axes: Axes, sizes: dict[str, int]) -> tuple:
+    """The arguments with their dynamic axes of these sizes, filled with their own elements, again and again."""
+    leaves, structure = flatten(args)
+    tensors = iter(names)
+    for i, leaf in enumerate(leaves):
+        if isinstance(leaf, Tensor):
+            array = leaf.array
+            for axis, symbol in axes.get(next(tensors), {}).items():
+                array = np.take(array, np.arange(sizes[symbol]) % array.shape[axis], axis)
+            leaves[i] = wrap(array)
+    return unflatten(leaves, structure)
 
 
 def _names(given: Sequence[str] | None, word: str, count: int) -> list[str]:

@@ -15,7 +15,7 @@ class Graph:
 
         self.onnx = onnx
         self.nodes: list = []
-        self.initializers: dict[str, Any] = {}
+        self.arrays: dict[str, np.ndarray] = {}  # the constants
         self.inputs: list = []
         self.outputs: list = []
         self.names: set[str] = set()
@@ -47,7 +47,7 @@ class Graph:
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self.stored:
             name = self.stored[key] = self._new_name(label or "constant")
-            self.initializers[name] = self.onnx.numpy_helper.from_array(array, name)
+            self.arrays[name] = array
         return self.stored[key]
 
     def add(self, kind: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
@@ -65,7 +65,9 @@ class Graph:
     def model(self, name: str, opset: int) -> Any:
         """The finished model, checked by the package onnx."""
         helper = self.onnx.helper
-        graph = helper.make_graph(self.nodes, name, self.inputs, self.outputs, list(self.initializers.values()))
+        used = {value for node in self.nodes for value in node.input}
+        constants = [self.onnx.numpy_helper.from_array(array, key) for key, array in self.arrays.items() if key in used]
+        graph = helper.make_graph(self.nodes, name, self.inputs, self.outputs, constants)
         made = helper.make_model(
             graph, producer_name="minitorch", opset_imports=[helper.make_opsetid("", opset)], ir_version=10
         )

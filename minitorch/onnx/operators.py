@@ -62,7 +62,7 @@ for _name, _kind in SAME_NAME.items():
 
 BINARY = {
     "add_tensors": "Add", "sub_tensors": "Sub", "mul": "Mul", "true_div": "Div", "add_bias": "Add", "maximum": "Max",
-    "minimum": "Min", "pow_tensors": "Pow", "matmul": "MatMul", "prelu_kernel": "PRelu",
+    "minimum": "Min", "pow_tensors": "Pow", "matmul": "MatMul", "mm": "MatMul", "mv": "MatMul", "dot": "MatMul", "prelu_kernel": "PRelu",
 }  # fmt: skip
 COMPARISONS = {"gt": "Greater", "ge": "GreaterOrEqual", "lt": "Less", "le": "LessOrEqual", "eq": "Equal"}
 LOGIC = {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
@@ -370,6 +370,11 @@ def _reshape(g, x, p, t, outs):
 @converts("permute_dims")
 def _permute(g, x, p, t, outs):
     return g.add("Transpose", x[0], perm=list(p["dims"]))
+
+
+@converts("transpose_matrix")
+def _transpose(g, x, p, t, outs):
+    return g.add("Transpose", x[0], perm=list(range(t[0].ndim))[::-1])
 
 
 @converts("swap_dims")
