@@ -322,16 +322,18 @@ def test_scan_follows_imports(tmp_path):
             from torch.distributions import Nothing
             np.linspace(0, 1).cumsum()
             y = F.softmax(nn.Linear(2, 3)(x.view(-1).sinh()), dim=1)
+            y.angle = self.angle.cos() + self.dist.stop(y.mT, key=y.median)
             return r(y), torch.float32.itemsize, o.Adam, torch.no_such_thing, nn.NoSuchModule, x.q_scale()
         """,
     )
     for name in ("nn", "utils.data", "optim", "nn.functional.relu", "nn.functional.softmax", "nn.Linear", "Tensor.view",
-                 "Tensor.sinh", "float32", "optim.Adam"):  # fmt: skip
+                 "Tensor.sinh", "float32", "optim.Adam", "Tensor.cos", "Tensor.mT"):  # fmt: skip
         assert used[name].supported, name
     missing = {name for name, use in used.items() if not use.supported}
     assert missing == {"distributions.Nothing", "no_such_thing", "nn.NoSuchModule", "Tensor.q_scale"}
     assert used["nn.Linear"].places[0][1] == 12
-    assert not {"linspace", "Tensor.linspace", "Tensor.no_such_thing"} & set(used)
+    others = {"linspace", "Tensor.linspace", "Tensor.no_such_thing", "Tensor.angle", "Tensor.dist", "Tensor.median"}
+    assert not others & set(used)
 
 
 def test_scan_says_what_it_cannot_read(tmp_path):

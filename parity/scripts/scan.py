@@ -1,9 +1,9 @@
 """Reads programs, without running them, for the names of torch they use, and says which of them minitorch lacks.
 
 Followed are `import torch`, `import torch.nn as nn`, `from torch import nn`, `from torch.nn import functional as F`,
-in any scope, and what is read of them: `F.relu` is `nn.functional.relu`. A method is known by its name only: an
-attribute of anything else counts as a method of Tensor, Module or Optimizer if torch's class has it and no class of
-the program and no other module does, so a method may be listed that is another class's of the same name.
+in any scope, and what is read of them: `F.relu` is `nn.functional.relu`. A method is known by its name only: what is
+called, or read as a property, of anything else counts as Tensor's if torch's class has it and Module, Optimizer, and
+the program's own classes have not, so a method may be listed that is another class's of the same name.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Reader(ast.NodeVisitor):
         self.aliases: dict[str, str] = {}  # local name -> torch's name, "" for torch itself
         self.others: set[str] = set()  # local names of other modules
         self.defined: set[str] = set()  # methods of the program's own classes
+        self.called: set[ast.expr] = set()
 
     def read(self, tree: ast.AST) -> None:
         for node in ast.walk(tree):  # first all imports: a function may use what is imported below it
@@ -55,6 +56,8 @@ class Reader(ast.NodeVisitor):
                 self.read_import_from(node)
             elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self.defined.add(node.name)
+            elif isinstance(node, ast.Call):
+                self.called.add(node.func)
         self.visit(tree)
 
     def read_import(self, node: ast.Import) -> None:
@@ -93,8 +96,9 @@ class Reader(ast.NodeVisitor):
             self.note(known_part(".".join(parts)), node)
             return
         if not (isinstance(base, ast.Name) and base.id in self.others):
-            for name in names:
-                if is_method(name) and name not in self.defined:
+            for i, name in enumerate(names, 1):
+                called = i == len(names) and node in self.called
+                if isinstance(node.ctx, ast.Load) and is_tensors(name, called) and name not in self.defined:
                     self.note(f"Tensor.{name}", node)
         self.generic_visit(base)
         if not isinstance(base, (ast.Name, ast.Attribute)):
@@ -119,11 +123,11 @@ def torch_names():
 
 
 @cache
-def is_method(name: str) -> bool:
-    """Whether a name is likely a method of Tensor."""
+def is_tensors(name: str, called: bool) -> bool:
+    """Whether a name is likely a method of Tensor, if it is called, or else a property."""
     tensor, others = torch_names()
     ambiguous = name in BUILT_IN or any(hasattr(kind, name) for kind in others)
-    return not name.startswith("_") and not ambiguous and hasattr(tensor, name)
+    return not name.startswith("_") and not ambiguous and callable(getattr(tensor, name, not called)) == called
 
 
 @cache
