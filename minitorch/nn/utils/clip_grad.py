@@ -87,11 +87,11 @@ def clip_grad_norm(*args, **kwargs) -> Tensor:
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
     """Cut each element of the gradients off at -clip_value and clip_value, in place.
 
-    RuntimeError where no parameter has a gradient, unless `foreach` is False, as in torch.
+    RuntimeError where no parameter has a gradient, as in torch.
     """
     clip_value = float(clip_value)
     gradients = [parameter.grad for parameter in _as_list(parameters) if parameter.grad is not None]
-    if not gradients and foreach is not False:
+    if not gradients:
         raise RuntimeError("clip_grad_value_(): no parameter has a gradient")
     for gradient in gradients:
         gradient.clamp_(min=-clip_value, max=clip_value)
