@@ -86,8 +86,9 @@ class _Joined:
     def join(self, row: tuple) -> None:
         """Add the node, its constants replaced by what holds for all sizes."""
         for i, names in enumerate(zip(*(node.input for node in row), strict=True)):
-            constants = [graph.arrays.get(name) for graph, name in zip(self.graphs, names, strict=True)]
-            if all(array is not None for array in constants):
+            known = zip(self.graphs, names, strict=True)
+            constants = [graph.arrays[name] for graph, name in known if name in graph.arrays]
+            if len(constants) == len(names):
                 if any(not _equal(array, constants[0]) for array in constants):
                     row[0].input[i] = self.value(constants)
             elif len(set(names)) > 1:
