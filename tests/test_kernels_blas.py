@@ -125,6 +125,17 @@ def test_an_error_reaches_the_caller_from_any_thread():
     assert blas.one_thread.users == 0
 
 
+@pytest.mark.parametrize("dtype", [*DTYPES, "float16"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_outer_products(layout, dtype):
+    """Large enough for the kernel; exact, since nothing is added up."""
+    a, b = draw(0, (300, 1), dtype, layout), draw(1, (1, 900), dtype, layout)
+    for threads in (1, 2):
+        with exactly(threads):
+            found = blas.mm(a, b)
+        assert found.dtype == dtype and np.array_equal(found, a * b)
+
+
 def test_integers_and_bools_go_to_the_reference():
     a = np.arange(90_000).reshape(300, 300) % 7
     assert np.array_equal(blas.mm(a, a), a @ a) and np.array_equal(blas.matmul(a[None], a[None])[0], a @ a)

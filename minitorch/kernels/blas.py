@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import importlib.util
 from collections.abc import Callable, Sequence
 from math import prod
@@ -128,13 +129,22 @@ def mm(input, mat2):
     if dtype.kind != "f" or input.shape[1] != inner:
         return REGISTRY["mm"].reference(input, mat2)
     if inner == 1:
-        return np.multiply(input, mat2)
+        return outer()(input, mat2) if dtype.char in "fd" else np.multiply(input, mat2)
     cut = pieces(max(rows, mat2.shape[1]), work)
     if len(cut) == 1 and rows != 2 and one_thread.always():
         return input.dot(mat2)
     out = np.empty((rows, mat2.shape[1]), dtype)
     product(out, input, mat2)
     return out
+
+
+@functools.cache
+def outer() -> Callable:
+    """The outer product of large vectors, which is worth loading Numba."""
+    try:
+        return importlib.import_module(".matmul", __package__).outer
+    except ImportError:
+        return np.multiply
 
 
 def product(out, input, mat2) -> None:

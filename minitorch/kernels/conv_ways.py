@@ -208,11 +208,6 @@ def small_weight(p: Problem, input, grad, out) -> None:
 # Channels in the lanes.
 
 
-def tasks_for(p: Problem) -> int:
-    """How many tasks there should be at least: a few images must still keep several threads busy."""
-    return 1 if threads.threads_for(p.work) == 1 else 4
-
-
 def pack_panels(p: Problem, weight, channels, steps, places, pitches):
     """The weight in panels of the register tile, see pack_weight; channels: (outputs, inputs) of the correlation."""
     outputs, inputs = channels
@@ -228,12 +223,12 @@ def pack_panels(p: Problem, weight, channels, steps, places, pitches):
 def channels_forward(p: Problem, input, weight, out) -> None:
     taps = prod(p.kernel)
     offsets = tuple(tuple(k * d - a for k in range(n)) for n, d, a in zip(p.kernel, p.dilation, p.padding, strict=True))
-    channels = (p.batch, p.groups, p.inputs, p.outputs)
-    plan = layout(channels, p.size, p.out_size, offsets, p.stride, p.lanes, p.itemsize, tasks_for(p))
+    channels, number = (p.batch, p.groups, p.inputs, p.outputs), threads.threads_for(p.work)
+    plan = layout(channels, p.size, p.out_size, offsets, p.stride, p.lanes, p.itemsize, number)
     steps = (p.outputs * p.inputs * taps, p.inputs * taps, taps)
     panels = pack_panels(p, weight, (p.outputs, p.inputs), steps, np.arange(taps), np.full(taps, taps))
     threads.run(
-        correlate_channels, threads.threads_for(p.work), input.reshape(-1), panels, 0, out.reshape(-1), *plan[1:],
+        correlate_channels, number, input.reshape(-1), panels, 0, out.reshape(-1), *plan[1:],
         (*p.out_size, 0, 0, 0, 1, 1, 1), plan.sizes,
     )  # fmt: skip
 
@@ -276,7 +271,7 @@ def channels_input(p: Problem, grad, weight, out) -> None:
     number = threads.threads_for(p.work / max(1, len(runs)))
     for start, phase, positions, offsets in runs:
         channels = (p.batch, p.groups, p.outputs, p.inputs)
-        plan = layout(channels, p.out_size, positions, offsets, (1, 1, 1), p.lanes, p.itemsize, tasks_for(p))
+        plan = layout(channels, p.out_size, positions, offsets, (1, 1, 1), p.lanes, p.itemsize, number)
         threads.run(
             correlate_channels, number, grad.reshape(-1), panels, start, out.reshape(-1), *plan[1:],
             (*p.size, *phase, *p.stride), plan.sizes,
@@ -292,7 +287,7 @@ def channels_weight(p: Problem, input, grad, out) -> None:
     images, _, bands = plan.sizes[13:16]
     places = -(-p.batch // images) * p.out_size[0] * bands
     chunks = max(1, min(16, places, PARTIAL_SUMS // size))
-    parts = -(-tasks_for(p) // (chunks * p.groups))
+    parts = -(-threads.threads_for(p.work) // (chunks * p.groups))
     block = -(-p.inputs // parts)
     block = -(-block // ROWS) * ROWS
     partial = np.zeros(chunks * size, input.dtype)
