@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import minitorch
 from minitorch import Tensor, nn
-from minitorch.core.tensor import wrap
 from minitorch.models import VGG, CIFARQuick
 from minitorch.models.finetune import parameter_groups, with_new_head
 from minitorch.nn import functional as F
 from minitorch.train import TrainConfig, Training, load_images
-from minitorch.train.images import pixel_statistics
 from minitorch.vision.datasets import Digits, single_shapes
 from minitorch.vision.datasets.shapes import KINDS
 
@@ -38,29 +36,39 @@ def lenet(seed: int = 0, epochs: int = 15, batch_size: int = 32, lr: float = 0.0
 
 @system(metric="accuracy on the 1,000 test images of single shapes", at_least=0.95, baseline=GUESSING)
 def cifar_quick(
-    seed: int = 0, images: int = 15_000, epochs: int = 7, batch_size: int = 32, lr: float = 0.002
+    seed: int = 0, images: int = 15_000, epochs: int = 6, batch_size: int = 32, lr: float = 0.0015
 ) -> Reached:
-    """The CIFAR-10-quick model on images of shapes."""
+    """The CIFAR-10-quick model on images of shapes.
+
+    The settings were chosen by the accuracy on 2,000 images of seed 2, which are neither trained nor tested on.
+    """
     pixels, labels = single_shapes(images, seed=0)
     test_pixels, test_labels = single_shapes(1000, seed=1)
-    mean, std = (wrap(a) for a in pixel_statistics(pixels.numpy()))
     minitorch.manual_seed(seed)
     model = CIFARQuick(num_classes=len(KINDS))
-    for layer in model.layers:
-        # Without normalisation the signals must keep their size by their weights: variance 2 / fan_in, for ReLU passes
-        # half of it (He et al., "Delving deep into rectifiers", ICCV 2015).
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
 
-    train = [(pixels.float() - mean) / std, labels]
-    losses = fit(model, cross_entropy_of(model), train, epochs, batch_size, lr)
-    reached = accuracy(model, (test_pixels.float() - mean) / std, test_labels)
+    def loss(x: Tensor, y: Tensor) -> Tensor:
+        # The mirror image of a shape is one of the same kind: every other batch is turned round.
+        return F.cross_entropy(model(x.flip(3) if minitorch.rand(1).item() < 0.5 else x), y)
+
+    losses = fit(model, loss, [contrast_normalised(pixels), labels], epochs, batch_size, lr)
+    reached = accuracy(model, contrast_normalised(test_pixels), test_labels)
     return Reached(reached, 1 / len(KINDS), {"train_loss": losses})
 
 
+def contrast_normalised(images: Tensor) -> Tensor:
+    """uint8 (N, C, S, S) -> float32: every channel of an image less its mean, then every image over its root mean square.
+
+    How bright the ground is, and how strong the colour, says nothing about the shape (global contrast normalisation;
+    Goodfellow et al., "Maxout networks", ICML 2013, section 5.2).
+    """
+    centred = images.float()
+    centred = centred - centred.mean((2, 3), keepdim=True)
+    return centred / centred.square().mean((1, 2, 3), keepdim=True).sqrt()
+
+
 @system(metric="accuracy on the 1,000 test images of single shapes", at_least=0.95, baseline=GUESSING)
-def resnet(seed: int = 0, epochs: int = 6, batch_size: int = 32, lr: float = 0.005, shift: int = 0) -> Reached:
+def resnet(seed: int = 0, epochs: int = 9, batch_size: int = 32, lr: float = 0.005, shift: int = 0) -> Reached:
     """ResNet-8 on images of shapes."""
     config = TrainConfig("resnet-8", "shapes", epochs, batch_size, lr=lr, shift=shift, seed=seed)
     return trained(config)[1]
