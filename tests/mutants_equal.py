@@ -118,6 +118,10 @@ BY_REASON: dict[str, tuple[str, ...]] = {
         "resample.py dtype: resample: SAME -> KEEP",
         "pool.py dtype: scatter_planes: SAME -> KEEP",
     ),
+    "only floating numbers come here, and they are only chosen from or compared": (
+        "only.py dtype: only: KEEP -> FLOAT",
+        "norms.py dtype: at_least: PROMOTE -> FLOAT",
+    ),
     "a gradient and the output it belongs to are of one type": ("activation.py dtype: relu_backward: PROMOTE -> KEEP",),
     "its one floating input is only chosen from or moved: nothing is rounded": (
         "embedding.py dtype: rows: SAME -> KEEP",

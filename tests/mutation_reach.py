@@ -126,7 +126,8 @@ class Reach:
             if k < NEAREST or not of_database:
                 of_database.update((item.nodeid, item) for item in self.by_name.get(name, ()))
             if k < NEAREST and len(others) < OTHERS:
-                others.update((item.nodeid, item) for item in self.by_word.get(name.rpartition(".")[2], ()))
+                for word in (name.rpartition(".")[2], f"{name.rpartition('.')[2]}_"):
+                    others.update((item.nodeid, item) for item in self.by_word.get(word, ()))
         kinds = {test: [i for i in of_database.values() if i.originalname == test][:NEAREST] for test in DATABASE}
         first, *later = [kinds[test] for test in ORDER[mutant.kind]]
         return [*first, *[item for items in later for item in items], *list(others.values())[:OTHERS], *self.programs]
