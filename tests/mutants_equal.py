@@ -2,12 +2,27 @@
 
 BY_REASON: dict[str, tuple[str, ...]] = {
     "at the bound both pieces are 0": (
+        "smooth.py boundary: exponential_linear: input > 0  ->  input >= 0",
+        "resize.py boundary: keys: x < 1  ->  x <= 1",
+        "resize.py boundary: keys: x < 2  ->  x <= 2",
         "activation.py boundary: leaky: input > 0  ->  input >= 0",
         "activation.py boundary: prelu_kernel: input > 0  ->  input >= 0",
         "activation.py boundary: softshrink_kernel: input < -bound  ->  input <= -bound",
         "activation.py boundary: softshrink_kernel: input > bound  ->  input >= bound",
     ),
     "both formulas hold at the bound": (
+        "gamma.py boundary: _density: a < 10  ->  a <= 10",
+        "loss_regression.py boundary: smooth_l1: distance < beta  ->  distance <= beta",
+        "loss_regression.py boundary: huber: distance <= delta  ->  distance < delta",
+        "families.py boundary: standard_gamma: values > tiny  ->  values >= tiny",
+        "special.py boundary: _tail: x < 1 / 0.35  ->  x <= 1 / 0.35",
+        "special.py boundary: _erfinv_array: size < 0.5  ->  size <= 0.5",
+        "special.py boundary: lgamma_of: wide < 0.5  ->  wide <= 0.5",
+        "special.py boundary: lgamma_of: wide < 0.5  ->  wide <= 0.5 (number 2)",
+        "special.py boundary: digamma_of: wide < 0.5  ->  wide <= 0.5",
+        "special.py boundary: digamma_of: wide < 0.5  ->  wide <= 0.5 (number 2)",
+        "special.py boundary: _polygamma_array: wide < 0.5  ->  wide <= 0.5",
+        "part.py boundary: diagonal_view: offset < 0  ->  offset <= 0",
         "arithmetic.py boundary: lerp_between: np.abs(weight) < 0.5  ->  np.abs(weight) <= 0.5",
         "qr.py boundary: _qr_gradient: m >= n  ->  m > n",
         "special.py boundary: erfc_array: size < 0.84375  ->  size <= 0.84375",
@@ -20,6 +35,14 @@ BY_REASON: dict[str, tuple[str, ...]] = {
         "elimination.py boundary: lu_decompose: stop < n  ->  stop <= n",
     ),
     "a shortcut: the general way, taken instead, gives the same": (
+        "activation.py boundary: prelu: input.array.ndim >= 2  ->  input.array.ndim > 2 (number 2)",
+        "attention.py boundary: _fits: mask.array.ndim > q.ndim  ->  mask.array.ndim >= q.ndim",
+        "differences.py boundary: _spacing: x.array.ndim < y.array.ndim  ->  x.array.ndim <= y.array.ndim",
+        "loss.py boundary: _weights: ignore_index >= classes  ->  ignore_index > classes",
+        "matmul.py boundary: _into_other: input.array.ndim > 2  ->  input.array.ndim >= 2",
+        "search.py boundary: _runs: rows.ndim > 1  ->  rows.ndim >= 1",
+        "shape.py boundary: _at_most_inferred: n < -1  ->  n <= -1",
+        "scatter.py boundary: take_along_dim: places.min() < 0  ->  places.min() <= 0",
         "softmax.py boundary: softmax_function: 0 <= dim < input.array.ndim  ->  0 < dim < input.array.ndim",
         "softmax.py boundary: log_softmax_function: 0 <= dim < input.array.ndim  ->  0 < dim < input.array.ndim",
         "softmax.py boundary: functional_softmax: -ndim <= dim < ndim  ->  -ndim < dim < ndim",
@@ -32,6 +55,7 @@ BY_REASON: dict[str, tuple[str, ...]] = {
         "join.py boundary: _sizes: dim >= 0  ->  dim > 0",
     ),
     "at this size the one way is as good as the other, which differs in speed or in the order of additions": (
+        "reduce.py boundary: add_reduce: len(input) <= FEW  ->  len(input) < FEW",
         "only.py boundary: only: input.size < SMALL  ->  input.size <= SMALL",
         "pick.py boundary: on_lines: index.size < 4096  ->  index.size <= 4096",
         "product.py boundary: multiply_reduce: array.size <= 32  ->  array.size < 32",
@@ -199,6 +223,56 @@ BY_REASON: dict[str, tuple[str, ...]] = {
     ),
     "0 takes the place of an exponent of 0": (
         "arithmetic.py boundary: _integer_power: exponent < 0  ->  exponent <= 0",
+    ),
+    "0 has been refused before, or has returned": (
+        "data.py boundary: frombuffer: count < 0  ->  count <= 0",
+        "data.py boundary: frombuffer: count > 0  ->  count >= 0",
+        "norm.py boundary: group_norm: num_groups < 0  ->  num_groups <= 0",
+        "norms.py boundary: matrix_norm: ord > 0  ->  ord >= 0",
+        "norms.py boundary: matrix_norm: ord > 0  ->  ord >= 0 (number 2)",
+        "powers.py boundary: matrix_power: n < 0  ->  n <= 0",
+        "ranges.py boundary: _check_steps: step < 0  ->  step <= 0",
+        "ranges.py boundary: _check_steps: step > 0  ->  step >= 0",
+        "rounding.py boundary: round_to: decimals > 0  ->  decimals >= 0",
+    ),
+    "the orders 1 and 2 have returned before": (
+        "norms.py boundary: _norm_gradient: ord < 1  ->  ord <= 1",
+        "norms.py boundary: _norm_gradient: ord < 2  ->  ord <= 2",
+    ),
+    "an element at the bound belongs to another piece, or gets its value from another line": (
+        "implicit.py boundary: _gamma_large: x < a  ->  x <= a",
+        "implicit.py boundary: _beta_large: x < mean  ->  x <= mean",
+        "rounding.py boundary: heaviside: input > 0  ->  input >= 0",
+        "special.py boundary: erfc_array: wide[middle] > 0  ->  wide[middle] >= 0",
+        "special.py boundary: erfc_array: wide[large] > 0  ->  wide[large] >= 0",
+        "special.py boundary: digamma_of: wide < 0  ->  wide <= 0",
+        "special.py boundary: entr: input > 0  ->  input >= 0",
+        "grid.py boundary: reflected: array < low  ->  array <= low",
+    ),
+    "two that differ are compared": (
+        "einsum.py boundary: _parse: len(ndims) > len(terms)  ->  len(ndims) >= len(terms)",
+    ),
+    "two that are equal have been moved apart before": ("statistics.py boundary: histc: low > high  ->  low >= high",),
+    "one more product, which nobody uses": ("powers.py boundary: matrix_power: n > 1  ->  n >= 1",),
+    "nothing is added, or spread": (
+        "loss.py boundary: _with_probabilities: smoothing > 0  ->  smoothing >= 0",
+        "scatter.py boundary: _flat_places: n > 1  ->  n >= 1",
+        "rearrange.py boundary: fill_diagonal_: shape[0] > shape[1] + 1  ->  shape[0] >= shape[1] + 1",
+    ),
+    "a stable sort leaves what is sorted": (
+        "resample.py boundary: add_at: index[1:] < index[:-1]  ->  index[1:] <= index[:-1]",
+    ),
+    "erfc(28) is 0 in float64 by either piece, as is the filter at 3 to some 1e-33": (
+        "special.py boundary: erfc_array: size < 28  ->  size <= 28",
+        "resize.py boundary: lanczos: np.abs(x) < 3  ->  np.abs(x) <= 3",
+    ),
+    "the logarithm of 0 gives the same infinity": ("special.py boundary: lgamma_of: wide <= 0  ->  wide < 0",),
+    "NumPy refuses a step of 0 in the same words": ("index.py boundary: _is_plain: step > 0  ->  step >= 0",),
+    "it chooses the words of a docstring, when the module is imported": (
+        "shape.py boundary: _at_least: dims > 1  ->  dims >= 1",
+    ),
+    "dropout of 0 draws nothing": (
+        "attention.py boundary: multi_head_attention_forward: dropout_p > 0  ->  dropout_p >= 0",
     ),
 }
 EQUAL: dict[str, str] = {name: reason for reason, names in BY_REASON.items() for name in names}

@@ -14,6 +14,7 @@ from ..devices import check_device
 from ..dtypes import as_numpy_dtype, dtype
 from ..memory_formats import check_memory_format
 from ..strided import copied_in_order
+from .factory import number_of_type
 
 
 @op(LINEAR, dtype=KEEP, vjp=dict(input=lambda g: g), backward_name="CloneBackward0")
@@ -235,6 +236,8 @@ def _check_fill(input: Tensor, value) -> None:
         )
     if not isinstance(value, (Tensor, bool, int, float, np.number, np.bool_)):
         raise TypeError(f"fill_(): argument 'value' must be Tensor or Number, not {type(value).__name__}")
+    if not isinstance(value, Tensor) and not -128 < value < 128:  # these fit into every type
+        number_of_type("fill_", value, input.array.dtype)
 
 
 @function(torch="fill")

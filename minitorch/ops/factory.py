@@ -108,9 +108,10 @@ def check_range(values: np.ndarray, dtype: np.dtype) -> None:
 
 
 def number_of_type(name: str, value, dtype: np.dtype) -> np.ndarray:
-    """A number as a 0-dim array of `dtype`. RuntimeError when it is out of range (inf and nan fit into floats)."""
+    """A number as a 0-dim array of `dtype`. RuntimeError when it is out of range (inf and nan fit into floats),
+    OverflowError for an int that no integer type holds."""
     value = as_number(name, "value", value)
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
         raise OverflowError(f"{name}(): int too big to convert: {value}")
     given = np.array(value)
     check_range(given, dtype)

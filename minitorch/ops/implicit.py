@@ -109,7 +109,7 @@ def standard_gamma_grad(input, output):
     """z = d output / d input, for gamma numbers `output` of shape parameters `input`"""
     a, x = (np.asarray(v, np.float64) for v in np.broadcast_arrays(input, output))
     regions = [
-        (x < 0.8, _gamma_small),
+        (x < np.float32(0.8), _gamma_small),  # the bound is a float in torch, also for doubles
         ((a > 8) & (x >= 0.9 * a) & (x <= 1.1 * a), _gamma_middle),
         (a > 8, _gamma_large),
         (True, _gamma_rational),

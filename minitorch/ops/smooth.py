@@ -209,7 +209,9 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def _softplus_backward(grad, input, beta, threshold):
-    return where(input * beta > threshold, grad, grad * sigmoid(input * beta))
+    scaled = input * beta
+    # At the threshold torch's second derivative is that of the straight line already.
+    return where(scaled > threshold, grad, grad * sigmoid(where(scaled < threshold, scaled, threshold)))
 
 
 @op(ELEMENTWISE, dtype=FLOAT, numbers=(), composite=_softplus_backward)
