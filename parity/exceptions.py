@@ -392,7 +392,10 @@ EDGES: tuple[KnownEdge, ...] = (
         "torch loses maxima in an image without elements, and says so only when their gradient is asked for",
         r"max_unpool[123]d\(.*invalid max index.*torch raises nothing",
     ),
-    KnownEdge("torch makes -2 ** 63 of 2.0 ** 63, which int64 does not hold", r"9223372036854775808.*overflow.*torch raises nothing"),
+    KnownEdge(
+        "torch makes -2 ** 63 of 2.0 ** 63, which int64 does not hold",
+        r"9223372036854775808.*overflow.*torch raises nothing",
+    ),
     KnownEdge("of no elements torch's gradient is nan", r"grad of \S*group_norm\(float64\[1, 6, 0\]"),
     KnownEdge(
         "the covariance of no elements is nan, which depends on nothing", r"grad of (cov|corrcoef)\(float64\[0\]"

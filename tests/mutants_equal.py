@@ -53,6 +53,9 @@ BY_REASON: dict[str, tuple[str, ...]] = {
         "permute.py boundary: transpose: -ndim <= dim0 < ndim  ->  -ndim < dim0 < ndim",
         "permute.py boundary: transpose: -ndim <= dim1 < ndim  ->  -ndim < dim1 < ndim",
         "join.py boundary: _sizes: dim >= 0  ->  dim > 0",
+        "convert.py boundary: _check_fill: -128 <= value < 128  ->  -128 < value < 128",
+        "loss.py boundary: _in_one_pass: x.size > 0  ->  x.size >= 0",
+        "join.py boundary: concatenate: tensors[0].ndim > 3  ->  tensors[0].ndim >= 3",
     ),
     "at this size the one way is as good as the other, which differs in speed or in the order of additions": (
         "reduce.py boundary: add_reduce: len(input) <= FEW  ->  len(input) < FEW",
@@ -268,6 +271,9 @@ BY_REASON: dict[str, tuple[str, ...]] = {
     ),
     "the logarithm of 0 gives the same infinity": ("special.py boundary: lgamma_of: wide <= 0  ->  wide < 0",),
     "NumPy refuses a step of 0 in the same words": ("index.py boundary: _is_plain: step > 0  ->  step >= 0",),
+    "an end without a bag is broadcast to none": (
+        "embedding.py boundary: bag_limits: len(offsets) > 1  ->  len(offsets) >= 1",
+    ),
     "it chooses the words of a docstring, when the module is imported": (
         "shape.py boundary: _at_least: dims > 1  ->  dims >= 1",
     ),

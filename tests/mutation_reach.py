@@ -125,7 +125,8 @@ class Reach:
         for k, name in enumerate([*tested, *(name for name in public if name not in tested)]):
             if k < NEAREST or not of_database:
                 of_database.update((item.nodeid, item) for item in self.by_name.get(name, ()))
-            if k < NEAREST and len(others) < OTHERS:
+        for name in public[:NEAREST]:
+            if len(others) < OTHERS:
                 for word in (name.rpartition(".")[2], f"{name.rpartition('.')[2]}_"):
                     others.update((item.nodeid, item) for item in self.by_word.get(word, ()))
         kinds = {test: [i for i in of_database.values() if i.originalname == test][:NEAREST] for test in DATABASE}

@@ -236,7 +236,7 @@ def _check_fill(input: Tensor, value) -> None:
         )
     if not isinstance(value, (Tensor, bool, int, float, np.number, np.bool_)):
         raise TypeError(f"fill_(): argument 'value' must be Tensor or Number, not {type(value).__name__}")
-    if not isinstance(value, Tensor) and not -128 < value < 128:  # these fit into every type
+    if not isinstance(value, Tensor) and not -128 <= value < 128:  # these fit into every type
         number_of_type("fill_", value, input.array.dtype)
 
 

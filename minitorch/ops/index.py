@@ -117,8 +117,8 @@ def _as_index_array(item) -> Any:
 
 def _as_slice(item: slice) -> slice:
     parts = [None if p is None else operator.index(p) for p in (item.start, item.stop, item.step)]
-    if parts[2] is not None and parts[2] < 0:  # NumPy refuses 0, in the words of Python
-        raise ValueError("step must be greater than zero")
+    if parts[2] is not None and parts[2] <= 0:
+        raise ValueError("step must be greater than zero" if parts[2] else "slice step cannot be zero")
     return slice(*parts)
 
 

@@ -16,7 +16,7 @@ from ..shapes import normalize_dim
 from ..strided import empty_as_suggested
 from .convert import to_dtype
 from .part import ALL, select_view, slice_view
-from .shape import atleast_1d, atleast_2d, atleast_3d, reshape
+from .shape import atleast_1d, atleast_2d, atleast_3d, insert_dim, reshape
 
 
 def _own_part(g, i, dim, sizes):
@@ -135,7 +135,8 @@ def stacked(*tensors, dim):
     """The tensors, all of one shape, side by side along a new dimension."""
     ndim = tensors[0].ndim
     if 3 <= ndim <= 5:  # as torch: a cat, of which a dimension is split; or, at the end, of tensors with one more
-        joined = _end_to_end(tensors, dim) if dim < ndim else _end_to_end([t[..., None] for t in tensors], dim)
+        one_more = insert_dim.op.reference
+        joined = _end_to_end(tensors if dim < ndim else [one_more(t, dim=dim) for t in tensors], dim)
         return joined.reshape(tensors[0].shape[:dim] + (len(tensors),) + tensors[0].shape[dim:])
     out = np.empty(tensors[0].shape[:dim] + (len(tensors),) + tensors[0].shape[dim:], tensors[0].dtype)
     for i, tensor in enumerate(tensors):
