@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,21 @@ ALONG: dict[str, Operation] = {
     "dot": lambda lib, x, d: lib.linalg.vecdot(x, x, dim=d),
     "diff of cumsum": lambda lib, x, d: x.cumsum(d).diff(dim=d),
 }
+
+
+def heads(lib, x, causal: bool):
+    """Queries and keys of a size that leaves the softmax something to decide."""
+    x = x.flatten()[: x.numel() // 64 * 64].reshape(1, -1, 64)
+    return lib.nn.functional.scaled_dot_product_attention(x.tanh(), x.flip(1).tanh(), x, is_causal=causal)
+
+
+def recurrent(kind: str, lib, x, d):
+    """64 steps of a layer whose weights are drawn from the same seed in both libraries."""
+    lib.manual_seed(0)
+    layer = getattr(lib.nn, kind)(16, 32).to(x.dtype)
+    return layer(x.flatten()[: x.numel() // 1024 * 1024].reshape(64, -1, 16))[0].detach()
+
+
 LAST = ("1 of (2, N)", "all of (N)")  # operations on the last dimensions run here
 OTHERS: dict[str, Operation] = {
     "layer_norm": lambda lib, x, d: lib.nn.functional.layer_norm(x, x.shape[-1:]),
@@ -88,8 +104,15 @@ OTHERS: dict[str, Operation] = {
         x.reshape(-1, 10), lib.zeros(x.numel() // 10, dtype=lib.int64)
     ),
     "mse_loss": lambda lib, x, d: lib.nn.functional.mse_loss(x, x * 0.5),
+    "attention": lambda lib, x, d: heads(lib, x, False),
+    "attention, causal": lambda lib, x, d: heads(lib, x, True),
+    **{kind: partial(recurrent, kind) for kind in ("RNN", "LSTM", "GRU")},
 }
-SIZES = {"logcumsumexp": 100_000, "cumprod": 1_000_000, "diff of cumsum": 100_000}  # at most
+SIZES: dict[str, int] = dict.fromkeys(("attention", "attention, causal", "RNN", "LSTM", "GRU"), 65_536) | {
+    "logcumsumexp": 100_000,
+    "cumprod": 1_000_000,
+    "diff of cumsum": 100_000,
+}  # at most
 
 
 @dataclass

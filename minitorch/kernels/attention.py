@@ -44,6 +44,7 @@ __all__ = ["attention", "attention_backward"]
 
 KEYS = 256  # keys of a block: its panels stay in the L2 cache
 QUERIES = 4 * ROWS  # queries of a tile of scores
+CHAIN = 64  # products of weights and values that are added up one by one: rounding grows with their number
 KEYS_BACK, QUERIES_BACK = 128, 8 * ROWS  # the gradients of keys and values sum over the queries of a tile: more of them
 OPTIONS = dict(fastmath={"contract"}, error_model="numpy")
 
@@ -78,16 +79,19 @@ def product(out, to, pitch, left, at, row_step, k_step, panels, spare, sizes, ac
     rows, count, columns, steps = sizes
     for j in range(0, columns, width):
         for r in range(0, rows, ROWS):
-            if j + width <= columns:
-                outer_tile(
-                    out, to + r * pitch + j, pitch, left, at + r * row_step, row_step, k_step, panels, j * steps, width,
-                    count, rows - r, accumulate,
-                )  # fmt: skip
-            else:  # a tile stores whole vectors: not past the end of a row
-                outer_tile(
-                    spare, 0, width, left, at + r * row_step, row_step, k_step, panels, j * steps, width, count,
-                    rows - r, False,
-                )  # fmt: skip
+            whole = j + width <= columns
+            for k in range(0, max(1, count), CHAIN):
+                start, a, few = j * steps + k * width, at + r * row_step + k * k_step, min(CHAIN, count - k)
+                if whole:
+                    outer_tile(
+                        out, to + r * pitch + j, pitch, left, a, row_step, k_step, panels, start, width, few, rows - r,
+                        accumulate or k > 0,
+                    )  # fmt: skip
+                else:  # a tile stores whole vectors: not past the end of a row
+                    outer_tile(
+                        spare, 0, width, left, a, row_step, k_step, panels, start, width, few, rows - r, k > 0
+                    )  # fmt: skip
+            if not whole:
                 for i in range(r, min(r + ROWS, rows)):
                     for f in range(columns - j):
                         place = to + i * pitch + j + f
