@@ -322,7 +322,7 @@ def test_scan_follows_imports(tmp_path):
             from torch.distributions import Nothing
             np.linspace(0, 1).cumsum()
             y = F.softmax(nn.Linear(2, 3)(x.view(-1).sinh()), dim=1)
-            y.angle = self.angle.cos() + self.dist.stop(y.mT, key=y.median)
+            y.angle = self.angle.cos() + self.dist.stop(y.mT, key=y.median) * self.ridge
             return r(y), torch.float32.itemsize, o.Adam, torch.no_such_thing, nn.NoSuchModule, x.q_scale()
         """,
     )
@@ -332,7 +332,8 @@ def test_scan_follows_imports(tmp_path):
     missing = {name for name, use in used.items() if not use.supported}
     assert missing == {"distributions.Nothing", "no_such_thing", "nn.NoSuchModule", "Tensor.q_scale"}
     assert used["nn.Linear"].places[0][1] == 12
-    others = {"linspace", "Tensor.linspace", "Tensor.no_such_thing", "Tensor.angle", "Tensor.dist", "Tensor.median"}
+    others = {"linspace", "Tensor.linspace", "Tensor.no_such_thing", "Tensor.angle", "Tensor.dist", "Tensor.median",
+              "Tensor.ridge"}  # fmt: skip
     assert not others & set(used)
 
 

@@ -24,7 +24,7 @@ class Call:
     outputs: list = field(default_factory=list)  # `Kept`, numbers, strings ...
     labels: list[str] = field(default_factory=list)  # of the outputs, where they are not simply what was returned
     error: tuple[str, str] | None = None
-    stream: int | None = None  # checksum of the default generator's state after the call
+    stream: int | None = None  # checksum of the default generator's state after the call; None where it cannot be read
 
     @property
     def steps(self) -> bool:

@@ -10,7 +10,8 @@ one call (`kept.ROUNDING`, for float32 1e-5), and
 - an absolute share where equal terms cancel: some units in the last place of what the call was given, times the root
   of the number of terms that go into one element;
 - ten times as much for a backward pass, which is many calls, relative to one hundredth of the largest of all gradients
-  at least: one of them may be zero but for rounding, as of a bias in front of a batch norm;
+  so far at least: one of them may be zero but for rounding, as of a bias in front of a batch norm, and near an optimum
+  all are sums whose terms, as large as ever, cancel;
 - the same ten times for an argument that changed since the last call that was seen: something else computed it.
 
 Integers, bools, shapes, types, errors, the order of the calls and the state of the random stream have to be equal.
@@ -114,6 +115,7 @@ class Judge:
 
     def __init__(self) -> None:
         self.found = Comparison()
+        self.steepest = 0.0  # the largest element of a gradient so far
 
     def part(self, mine: Call | None, true: Call | None, part: str, difference: Apart, allowed: float = 0.0) -> None:
         if self.found.first is None:
@@ -158,7 +160,7 @@ class Judge:
                 self.part(mine, true, label, difference, allowed)
             elif difference.far > found.widest[0]:
                 found.widest = difference.far, Call(true.name, true.where)
-        if mine.stream != true.stream:
+        if None not in (mine.stream, true.stream) and mine.stream != true.stream:
             how = Apart(math.inf, "state of the generator", mine.stream, true.stream)
             self.part(mine, true, "the random stream: this call drew other numbers, or more, or fewer", how)
         found.steps += mine.steps
@@ -169,7 +171,8 @@ class Judge:
             return [0.0] * len(true.outputs)
         if mine.name in BACKWARD:
             sizes = [largest(g.values) for g in true.outputs if isinstance(g, Kept) and g.values is not None]
-            return [max(sizes, default=0.0) / 100] * len(true.outputs)
+            self.steepest = max(self.steepest, *sizes, 0.0)
+            return [self.steepest / 100] * len(true.outputs)
         return [cancelled(mine, result) for result in true.outputs]
 
 

@@ -127,7 +127,12 @@ def is_tensors(name: str, called: bool) -> bool:
     """Whether a name is likely a method of Tensor, if it is called, or else a property."""
     tensor, others = torch_names()
     ambiguous = name in BUILT_IN or any(hasattr(kind, name) for kind in others)
-    return not name.startswith("_") and not ambiguous and callable(getattr(tensor, name, not called)) == called
+    return (
+        not name.startswith("_")
+        and not ambiguous
+        and hasattr(tensor, name)
+        and callable(getattr(tensor, name)) == called
+    )
 
 
 @cache
