@@ -78,6 +78,7 @@ def page(module: ModuleType, own: dict[str, Any]) -> Iterator[str]:
     yield fenced(inspect.getdoc(module) or "")
     operations = {name: OPERATIONS[id(value)] for name, value in own.items() if id(value) in OPERATIONS}
     if module is minitorch:
+        operations |= {name: name for name in own if name in PUBLIC}  # some stand there wrapped, with `out=`
         yield "The operations have [pages of their own](../operations/index.md).\n"
     elif operations:
         yield "Operations, each with a page of its own: " + linked(operations) + ".\n"
