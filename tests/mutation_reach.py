@@ -53,6 +53,7 @@ ORDER = {  # which of them to try first
         "test_narrow_types",
     ),
 }
+EDGES = ("test_edge", "test_words")  # their rows take no time, and each is made for one place
 NEAREST = 6  # public functions
 OTHERS = 16  # tests that are not of the database
 Node = tuple[str, int]  # a file and a top-level statement of it
@@ -126,12 +127,12 @@ class Reach:
             if k < NEAREST or not of_database:
                 of_database.update((item.nodeid, item) for item in self.by_name.get(name, ()))
         for name in public[:NEAREST]:
-            if len(others) < OTHERS:
-                for word in (name.rpartition(".")[2], f"{name.rpartition('.')[2]}_"):
-                    others.update((item.nodeid, item) for item in self.by_word.get(word, ()))
+            for word in (name.rpartition(".")[2], f"{name.rpartition('.')[2]}_"):
+                others.update((item.nodeid, item) for item in self.by_word.get(word, ()))
         kinds = {test: [i for i in of_database.values() if i.originalname == test][:NEAREST] for test in DATABASE}
+        nearest = sorted(others.values(), key=lambda item: item.originalname not in EDGES)
         first, *later = [kinds[test] for test in ORDER[mutant.kind]]
-        return [*first, *[item for items in later for item in items], *list(others.values())[:OTHERS], *self.programs]
+        return [*first, *[item for items in later for item in items], *nearest[:OTHERS], *self.programs]
 
 
 def _defined(statement) -> list[str]:
