@@ -225,7 +225,8 @@ ROWS = [
     at("ctc_loss, blank beyond the classes", lambda *args: ctc(*args, blank=4), LOGS, n([1, 2], [1, 2]), n(5, 5), n(2, 2)),
     # Sums, norms, matrices.
     at("var of one element", lambda lib, a: lib.var(a), x(2.0), order=1),
-    at("var without freedom", lambda lib, a: lib.var(a, correction=3), THREE, order=1),
+    at("var without freedom along a dimension", lambda lib, a: lib.var(a, 0, correction=3), THREE, order=1),
+    at("var with less than none along a dimension", lambda lib, a: lib.var(a, 0, correction=4), THREE, order=1),
     at("batch_norm with eps 0",
        lambda lib, a, m, v: lib.nn.functional.batch_norm(a, m.detach(), v.detach(), eps=0.0), floats(4, 2), x(0, 1), x(1, 2)),
     at("vector_norm in its own type", lambda lib, a: lib.linalg.vector_norm(a, dtype=lib.float64), THREE),
