@@ -151,7 +151,8 @@ def _index(items) -> tuple[dict, dict]:
     """(tests of the database by torch's name without its variant, the other tests by every word in them)"""
     by_name, by_word = defaultdict(list), defaultdict(list)
     per_function: dict[tuple, int] = defaultdict(int)
-    for item in sorted(items, key=lambda item: ("test_ops" not in item.nodeid, "promotion" not in item.nodeid)):
+    first = ("test_ops_rules", "test_ops_edges", "test_ops", "promotion")  # written for single operations
+    for item in sorted(items, key=lambda item: [word not in item.nodeid for word in first]):
         arguments = item.nodeid.partition("[")[2].rstrip("]")
         if item.originalname in DATABASE:
             for name in {arguments, arguments.rpartition(".")[0]} - {""}:

@@ -35,6 +35,10 @@ PROGRAMS = {
         "with lib.no_grad(): x0.add_(3)",
         "(x3,) = lib.autograd.grad(x1.sum(), [x1], create_graph=True)",
     ],
+    "nothing overlaps where there is nothing": [
+        "x0 = lib.zeros(1, 0)",
+        "x0[[0], :] = x0",
+    ],
     "the gradient of relu can be differentiated": [
         "x0 = lib.tensor([-0.5, 1.0], requires_grad=True)",
         "x0.relu().sum().backward(create_graph=True)",

@@ -212,6 +212,8 @@ def check_overlap(name: str, array: np.ndarray, sources=()) -> None:
 def _overlaps(array: np.ndarray, source: np.ndarray, wholly: bool) -> bool:
     """Whether both share memory, of which they are different views (or the same one, if `wholly`), as torch judges it:
     only where both are dense."""
+    if not array.size:
+        return False
     if array is source:
         return wholly
     if not np.may_share_memory(array, source):
