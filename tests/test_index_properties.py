@@ -174,7 +174,7 @@ def test_numpy_agrees_where_no_int_stands_among_tensors(case):
         return  # torch reads a list of lists as one index for each dimension
     x = np.asarray(np.random.default_rng(seed).standard_normal(shape))
     given = tuple(np.array(i.values, i.dtype) if isinstance(i, T) else i for i in items)
-    if any(isinstance(i, np.ndarray) and i.ndim == 0 for i in given) or 0 in shape or items.count(...) > 1:
+    if any(isinstance(i, np.ndarray) and i.ndim == 0 for i in given) or 0 in shape or sum(i is ... for i in items) > 1:
         return
     try:
         expected = x[given]

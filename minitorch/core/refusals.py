@@ -27,8 +27,9 @@ permute reshape select size softmax squeeze storage_offset stride sum swapaxes s
 
 def named(name: str, function):
     """`function`, known to users as `name`, with errors that say so. Left as they are: what is one operation; special
-    methods, which users do not name; and the quick ones, which name themselves."""
-    if hasattr(function, "op") or "__" in name or name.rpartition(".")[-1] in QUICK or not callable(function):
+    methods, which users do not name; the quick ones, which name themselves; and what runs hooks of the user's own."""
+    title = name.rpartition(".")[-1]
+    if hasattr(function, "op") or "__" in name or title in QUICK or title == "backward" or not callable(function):
         return function
 
     @functools.wraps(function)
