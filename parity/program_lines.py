@@ -444,7 +444,8 @@ def assigned(w: Writer) -> str | None:
     index = w.index(t, advanced=w.chance(0.3), distinct=value in w.known)
     if value in w.known and w.known[value].untyped_storage()._cdata == t.untyped_storage()._cdata:
         # What torch does not refuse it reads while it writes, in an order that it does not tell.
-        value += ".clone()" if tangled(t, w.known[value]) or w.chance(0.95) else ""
+        # Of no elements it is refused or not by the way that leads to the assignment.
+        value += ".clone()" if tangled(t, w.known[value]) or not t.numel() or w.chance(0.95) else ""
     elif value in w.known and not t.is_floating_point() and w.known[value].requires_grad:
         value += ".detach()"  # integers that require grad, which is what torch makes of them
     return f"{x}[{index}] {w.one(('=', '=', '=', '+=', '*='))} {value}"

@@ -114,3 +114,14 @@ def test_whole_numbers_stay_whole(name):
         else:
             results.append((str(z.dtype).removeprefix("torch."), z.tolist()))
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("name", ["maximum", "fmin", "atan2", "hypot", "logaddexp", "heaviside", "igamma"])
+def test_none_is_no_operand(name):
+    texts = []
+    for lib in (minitorch, torch):
+        with pytest.raises(TypeError) as refused:
+            getattr(lib, name)(lib.zeros(2, 3), None)
+        texts.append(str(refused.value))
+    assert all("argument 'other'" in text or "argument 'values'" in text for text in texts)
+    assert all(f"{name}(): " in text and "must be Tensor, not NoneType" in text for text in texts)

@@ -50,7 +50,7 @@ def _check_operands(op, inputs) -> None:
         elif op.input_name(i) in op.numbers:
             if not isinstance(value, _NUMBERS):
                 raise not_a_tensor(op, op.input_name(i), value)
-        elif value is not None:
+        elif value is not None or (i and not op.reference.__defaults__):  # None: an input that may be left out
             raise not_a_tensor(op, op.input_name(i), value)
     if not tensors:
         raise not_a_tensor(op, op.input_name(0), inputs[0])
