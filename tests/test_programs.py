@@ -35,6 +35,16 @@ PROGRAMS = {
         "with lib.no_grad(): x0.add_(3)",
         "(x3,) = lib.autograd.grad(x1.sum(), [x1], create_graph=True)",
     ],
+    "hooks of a view see nothing of what is written to it": [
+        "x0 = lib.tensor([1.75], dtype=lib.float64, requires_grad=True)",
+        "x1 = x0.abs()",
+        "x2 = x1.view(())",
+        "h0 = x2.register_hook(lambda g: g * 2)",
+        "x4 = x2.squeeze(-1)",
+        "x4 += x4.clone()",
+        "x2.mul_(3)",
+        "x4.sum().backward()",
+    ],
     "nothing overlaps where there is nothing": [
         "x0 = lib.zeros(1, 0)",
         "x0[[0], :] = x0",

@@ -54,7 +54,7 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
     if needs_grad or lifted:
         # The rules keep what self was before (here or at a level below): a copy, since its memory is about to change.
         old = wrap(self.array.copy() if lifted else copied_in_order(self.array, self.array.dtype))
-        old.node = node
+        old.node = _past_hooks(self, node)
     else:
         old = self
     result = _computed(name, function, self, old, args, kwargs)
@@ -69,6 +69,18 @@ def apply_in_place(name: str, function, self: Tensor, args=(), kwargs=None) -> T
             keep_written(result.node, self)
         rebase(self, result.node)
     return self
+
+
+def _past_hooks(self: Tensor, node):
+    """`node`, or one made again from the root where hooks sit on the way there: what is written to a view goes to its
+    root directly, and hooks on the views between see nothing of it."""
+    origin = self.origin
+    step = node if origin is not None and state.grad else None
+    while step is not None and step is not origin.root.node:
+        if step.hooks is not None and step.hooks.functions:
+            return replay(origin.root, origin.steps()).node
+        step = step.edges[0] if step.edges else None
+    return node
 
 
 def _computed(name: str, function, self: Tensor, old: Tensor, args, kwargs) -> Tensor:
