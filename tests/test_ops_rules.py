@@ -13,9 +13,9 @@ RNG = np.random.default_rng(3)
 
 GRADIENTS = {
     "prod of a number": lambda lib, x: lib.prod(x[0, 0], 0),
-    "prod of one": lambda lib, x: lib.prod(x[:, :1] * 0, 1),
-    "prod of all with a zero": lambda lib, x: lib.prod(x * lib.tensor([0.0, 1, 1, 1], dtype=lib.float64)),
-    "prod of one in all": lambda lib, x: lib.prod(x[:1, :1] * 0),
+    "prod of one": lambda lib, x: lib.prod(x[:, :1] - x[:, :1].detach(), 1),
+    "prod of all with a zero": lambda lib, x: lib.prod(x[0] - x[0].detach() * lib.tensor([0.0, 1, 0, 0]).double()),
+    "prod of one in all": lambda lib, x: lib.prod(x[:1, :1] - x[:1, :1].detach()),
     "var without freedom": lambda lib, x: lib.var(x, 1, correction=4),
     "values of eigh": lambda lib, x: lib.linalg.eigh(x @ x.T)[0],
     "masked_fill by a tensor": lambda lib, x: x.masked_fill(x > 0, x[0, 0]),
