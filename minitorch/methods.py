@@ -15,7 +15,7 @@ from .core.call import make_operator
 from .core.inplace import apply_in_place, detach_, in_place, write_out
 from .core.op import PUBLIC, namespace
 from .core.promote import OPERANDS
-from .core.refusals import named, told
+from .core.refusals import findable, named, told
 from .core.tensor import Tensor
 
 METHODS = """
@@ -107,7 +107,9 @@ REFUSAL: dict[str, type[Exception]] = {
 
 def as_function(name: str, function):
     """What users call by torch's `name`: with errors that name it, and with the keyword `out=` where torch has that."""
-    return with_out(name, function) if name in OUT else named(name, function)
+    public = with_out(name, function) if name in OUT else named(name, function)
+    module, _, short = f"minitorch.{name}".rpartition(".")
+    return public if public is function else findable(public, module, short)
 
 
 def with_out(name: str, function):
@@ -167,18 +169,23 @@ def _written(function, name: str):
     return method
 
 
+def _set_method(name: str, function) -> None:
+    method = named(name, function)
+    setattr(Tensor, name, method if method is function else findable(method, Tensor.__module__, f"Tensor.{name}"))
+
+
 def bind() -> None:
     """Put operators and methods on Tensor."""
     for name in METHODS:
         if name in PUBLIC:
-            setattr(Tensor, name, named(name, PUBLIC[name]))
+            _set_method(name, PUBLIC[name])
     for name, function in PUBLIC.items():
         if name.startswith("Tensor."):
-            setattr(Tensor, name.removeprefix("Tensor."), named(name, function))
+            _set_method(name.removeprefix("Tensor."), function)
     for name in IN_PLACE:
         returning = PUBLIC.get(name) or PUBLIC.get(f"Tensor.{name}")
         if returning is not None and f"Tensor.{name}_" not in PUBLIC:
-            setattr(Tensor, f"{name}_", named(f"{name}_", in_place(returning, f"{name}_")))
+            _set_method(f"{name}_", in_place(returning, f"{name}_"))
     for name, function in operators().items():
         setattr(Tensor, name, function)
     Tensor.detach_ = detach_

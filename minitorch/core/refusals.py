@@ -43,6 +43,12 @@ def named(name: str, function):
     return call
 
 
+def findable(function, module: str, name: str):
+    """`function`, which stands in `module` under this name: so says its pickle."""
+    function.__module__, function.__qualname__ = module, name
+    return function
+
+
 def told(error: Exception, name: str, values) -> Exception:
     """The error, with the name and the shapes of the tensors among `values` in its text, if they were not there yet.
 
