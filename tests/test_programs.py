@@ -45,14 +45,6 @@ PROGRAMS = {
         "x2.mul_(3)",
         "x4.sum().backward()",
     ],
-    "what nobody asks a gradient of may be freed": [
-        "x0 = lib.tensor([1.75], dtype=lib.float64, requires_grad=True)",
-        "with lib.no_grad(): x1 = x0.swapaxes(0, -1)",
-        "x2 = 0.25 * x1",
-        "x3 = x2 * 2",
-        "x2.backward()",
-        "x3.backward()",
-    ],
     "nothing overlaps where there is nothing": [
         "x0 = lib.zeros(1, 0)",
         "x0[[0], :] = x0",

@@ -106,8 +106,6 @@ class Node:
         needed: the nodes that want one; None: all.
         """
         if self.inputs is FREED:
-            if all([edge is None or getattr(edge, "tensor", None) is _nobody for edge in self.edges]):
-                return [None] * len(self.edges)  # made from views of no_grad alone: nobody asks for anything
             raise RuntimeError(
                 "Trying to backward through the graph a second time (or directly access saved tensors after they "
                 "have already been freed). Saved intermediate values of the graph are freed when you call .backward() "
