@@ -45,6 +45,18 @@ PROGRAMS = {
         "x2.mul_(3)",
         "x4.sum().backward()",
     ],
+    "a view that may not be asked for its history takes no hook in no_grad": [
+        "x0 = lib.tensor([[1.75, -0.5]], dtype=lib.float64, requires_grad=True)",
+        "x1 = x0.split(3, 1)[0]",
+        "lib.set_grad_enabled(False)",
+        "x1.mul_(2)",
+        "h0 = x1.register_hook(lambda g: g * 2)",
+    ],
+    "strides along dimensions of size 1 are those of the tensor that is copied": [
+        "x0 = lib.ones(3, 2).as_strided((1, 1), (2, 1))",
+        "x1 = lib.ones_like(x0)",
+        "x1.copy_(x1.swapaxes(0, -1))",
+    ],
     "nothing overlaps where there is nothing": [
         "x0 = lib.zeros(1, 0)",
         "x0[[0], :] = x0",

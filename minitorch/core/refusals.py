@@ -4,7 +4,7 @@ Functions say what is wrong where they find it, often deep inside, where nobody 
 functions that users see are wrapped: on its way out an error gets what its text lacks,
 
     Dimension out of range (expected to be in range of [-2, 1], but got 2)
-    roll(): Dimension out of range (expected to be in range of [-2, 1], but got 2) (input shapes: [3, 4])
+    roll(): Dimension out of range (expected to be in range of [-2, 1], but got 2) (input shape: [3, 4])
 
 and keeps its class and its place. Functions that are one operation do this themselves (call.py).
 """
