@@ -156,3 +156,11 @@ def test_pages_that_stay_the_same_are_not_written_again(tmp_path):
     assert {path.name: path.read_text() for path in folder.iterdir()} == {"a.md": "one", "b.md": "2"}
     assert (folder / "a.md").stat().st_mtime_ns == before["a.md"]
     assert (folder / "b.md").stat().st_mtime_ns != before["b.md"]
+
+
+def test_operations_are_linked_where_they_stand_wrapped():
+    pages = api_pages.contents()
+    for module in (minitorch, minitorch.nn.functional):
+        text = "\n".join(api_pages.page(module, pages[module]))
+        assert not any(f"## `{name}`" in text for name in ("cat", "roll", "relu6", "conv2d", "zeros"))
+    assert "`roll`" in "\n".join(api_pages.of_class("minitorch.Tensor", minitorch.Tensor)).partition("~~~~")[2]

@@ -30,7 +30,12 @@ INSIDE = {"core", "ops", "kernels", "batching", "stubs", "demo", "cli", "info", 
 # Public, without a list of names: what is defined in them is meant for use.
 WITHOUT_LIST = ("models.", "nn.init", "nn.attention", "nn.utils.parametriz", "optim.swa_utils", "autograd.forward_ad",
                 "autograd.functional", "utils.tensorboard", "vision.utils", "vision.datasets.shapes", "vision.transforms.functional")  # fmt: skip
-OPERATIONS = {id(function): name for name, function in sorted(PUBLIC.items(), reverse=True)}
+OPERATIONS = {id(inspect.unwrap(function)): name for name, function in sorted(PUBLIC.items(), reverse=True)}
+
+
+def operation_of(value: Any) -> str | None:
+    """torch's name of an operation, which may stand somewhere wrapped (`minitorch.methods.as_function`)."""
+    return OPERATIONS.get(id(inspect.unwrap(value))) if callable(value) else None
 
 
 def modules() -> Iterator[ModuleType]:
@@ -68,7 +73,7 @@ def contents() -> dict[ModuleType, dict[str, Any]]:
         }
         if own:
             pages[module] = own
-        told |= {id(value) for value in own.values() if callable(value) and id(value) not in OPERATIONS}
+        told |= {id(value) for value in own.values() if callable(value) and not operation_of(value)}
     return pages
 
 
@@ -76,9 +81,8 @@ def page(module: ModuleType, own: dict[str, Any]) -> Iterator[str]:
     yield "---\norphan: true\n---\n"
     yield f"# `{module.__name__}`\n"
     yield fenced(inspect.getdoc(module) or "")
-    operations = {name: OPERATIONS[id(value)] for name, value in own.items() if id(value) in OPERATIONS}
+    operations = {name: operation for name, value in own.items() if (operation := operation_of(value))}
     if module is minitorch:
-        operations |= {name: name for name in own if name in PUBLIC}  # some stand there wrapped, with `out=`
         yield "The operations have [pages of their own](../operations/index.md).\n"
     elif operations:
         yield "Operations, each with a page of its own: " + linked(operations) + ".\n"
@@ -115,8 +119,8 @@ def of_class(name: str, cls: type) -> Iterator[str]:
     told, operations = [], {}
     for key, value in members(cls).items():
         function = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
-        if id(function) in OPERATIONS:
-            operations[key] = OPERATIONS[id(function)]
+        if operation := operation_of(function):
+            operations[key] = operation
         elif f"Tensor.{key}" in PUBLIC and cls is minitorch.Tensor:
             operations[key] = f"Tensor.{key}"
         elif isinstance(value, property) and inspect.getdoc(value):
