@@ -37,7 +37,8 @@ from .mutation_reach import Reach
 
 ROOT = Path(__file__).parent.parent
 SUITE = (
-    "small_samples boundaries parity promotion creation random views rejection memory_order func engine own_function programs"
+    "small_samples boundaries parity promotion creation random views rejection memory_order func engine own_function "
+    "nn_rnn kernels_recurrent programs"
 ).split()
 WARM = 2  # tests of each mutant are first run without it
 SECONDS = 100  # of computing, after which a mutant counts as caught: it hangs

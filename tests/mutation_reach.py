@@ -126,11 +126,11 @@ class Reach:
         for k, name in enumerate([*tested, *(name for name in public if name not in tested)]):
             if k < NEAREST or not of_database:
                 of_database.update((item.nodeid, item) for item in self.by_name.get(name, ()))
-        for name in public[:NEAREST]:
-            for word in (name.rpartition(".")[2], f"{name.rpartition('.')[2]}_"):
-                others.update((item.nodeid, item) for item in self.by_word.get(word, ()))
+        names = [word for name in public[:NEAREST] for word in (name.rpartition(".")[2], f"{name.rpartition('.')[2]}_")]
+        for word in (subject, subject.removesuffix("_backward"), *names):
+            others.update((item.nodeid, item) for item in self.by_word.get(word, ()))
         kinds = {test: [i for i in of_database.values() if i.originalname == test][:NEAREST] for test in DATABASE}
-        nearest = sorted(others.values(), key=lambda item: item.originalname not in EDGES)
+        nearest = sorted(others.values(), key=lambda item: (subject not in item.name, item.originalname not in EDGES))
         first, *later = [kinds[test] for test in ORDER[mutant.kind]]
         return [*first, *[item for items in later for item in items], *nearest[:OTHERS], *self.programs]
 

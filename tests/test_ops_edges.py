@@ -51,6 +51,7 @@ def drawn(lib, count, dtype, *bounds):
 
 LOGS = np.log(rng.dirichlet(np.ones(4), (5, 2)))  # (T, N, C)
 THREE = x(1.0, 2.0, 3.0)
+EDGES = x(-1, 0, 0.5, 1, math.inf)
 SMALL = x([0.001, 0.0], [0.0, 2.0])  # rows of norms 0.001 and 2
 MEAN, DEVIATION = 8 / 20, math.sqrt(8 * 12 / 21) / 20  # of the Beta numbers of parameters 8 and 12
 
@@ -93,6 +94,8 @@ ROWS = [
     at("digamma where the recurrence ends", lambda lib, a: lib.digamma(a), x(9.5, 10, 10.5), order=0),
     at("igamma at a + 1", lambda lib, a, b: lib.igamma(a, b), x(1, 2.5), x(2, 3.5), order=0),
     at("igammac at a + 1", lambda lib, a, b: lib.igammac(a, b), x(1, 2.5), x(2, 3.5), order=0),
+    at("regularized at its edges, igamma", lambda lib, a, b: lib.igamma(a, b), EDGES[:, None], EDGES, order=0),
+    at("regularized at its edges, igammac", lambda lib, a, b: lib.igammac(a, b), EDGES[:, None], EDGES, order=0),
     at("pow, 0 to the power of 0", lambda lib, a, b: lib.pow(a, b), x(0, 0, 2), x(0, 2, 0), order=1),
     at("pow of integers to the power of 0", lambda lib, a: lib.pow(a, 0), n(2, 3)),
     at("isclose, as far as allowed", lambda lib, a, b: lib.isclose(a, b, rtol=0, atol=1), x(1, 1), x(2, 2.5)),

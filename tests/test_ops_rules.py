@@ -24,9 +24,26 @@ GRADIENTS = {
     "entr": lambda lib, x: lib.special.entr(x.abs()),
     "clamp": lambda lib, x: x.clamp(-0.5, 0.5),
     "clip": lambda lib, x: x.clip(max=0.5),
-    "fill_": lambda lib, x: (x * 2).fill_(x[0, 1]) * x,
+    "filled: fill_": lambda lib, x: (x * 2).fill_(x[0, 1]) * x,
     "zero_": lambda lib, x: (x * 2).zero_() * x + x,
+    "igamma": lambda lib, x: lib.igamma(x.detach().abs() + 1, x.abs()),
+    "igammac": lambda lib, x: lib.igammac(x.detach().abs() + 1, x.abs()),
+    "rnn_steps": lambda lib, x: recurrent(lib, x, "RNN"),
+    "rnn_steps with relu": lambda lib, x: recurrent(lib, x, "RNN", nonlinearity="relu"),
+    "lstm_steps": lambda lib, x: recurrent(lib, x, "LSTM"),
+    "gru_steps": lambda lib, x: recurrent(lib, x, "GRU"),
 }
+
+
+def recurrent(lib, x, kind, **options):
+    """Three steps of a layer whose input, state and weights are all made of x."""
+    layer = getattr(lib.nn, kind)(4, 4, **options).double()
+    gates = layer.weight_hh_l0.shape[0] // 4
+    wide = lib.cat([x.roll(i, 1) for i in range(gates)])
+    weights = {name: wide * 0.7 if p.ndim == 2 else wide[:, 1] for name, p in layer.named_parameters()}
+    first = x[None, :2].tanh()
+    state = (first, x[None, 1:3]) if kind == "LSTM" else first
+    return lib.func.functional_call(layer, weights, (lib.stack([x[:2], x[1:3], x[2:]]), state))[0]
 
 
 @pytest.mark.parametrize("name", GRADIENTS)
@@ -51,7 +68,7 @@ INDEX = [0, 2, 2, 1]
 FORWARD = {
     "masked_fill": (lambda x, v: x.masked_fill(x > 0, v), (4, 4), ()),
     "cdist": (minitorch.cdist, (30, 3), (27, 3)),
-    "gradient of cumprod": (slope(lambda x: x.cumprod(1)), (3, 4)),
+    "recurrence: gradient of cumprod": (slope(lambda x: x.cumprod(1)), (3, 4)),
     "gradient of indexing": (slope(lambda x: x[INDEX]), (3, 2)),
     "index_put": (lambda x, v: x.index_put((minitorch.tensor(INDEX),), v, accumulate=True), (3, 2), (4, 2)),
     "gradient of unfold": (slope(lambda x: x.unfold(0, 3, 1)), (6,)),
