@@ -1,6 +1,7 @@
 """Python's operators with foreign operands, and augmented ones: the result or the class of the error, as in torch."""
 
 import operator
+import re
 import warnings
 
 import numpy as np
@@ -83,3 +84,26 @@ def test_functions_name_the_argument_that_is_no_tensor():
         for value in (None, "a", [1.0]):
             with pytest.raises(TypeError, match=r"must be Tensor"):
                 getattr(minitorch, name)(x, value)
+
+
+@pytest.mark.parametrize("dtype", ("float32", "bool"))
+@pytest.mark.parametrize("name", OPERATORS)
+def test_shapes_that_do_not_fit(name, dtype):
+    """The class of the error is torch's, and its text has the name of the operation as users know it."""
+    errors = []
+    for lib in (minitorch, torch):
+        a, b = lib.ones(3, 4).to(getattr(lib, dtype)), lib.ones(3).to(getattr(lib, dtype))
+        with pytest.raises(Exception) as refused:
+            OPERATORS[name](a, b)
+        errors.append((refused.type, str(refused.value)))
+        assert a.all()
+    assert errors[0][0] is errors[1][0]
+    known = name.removeprefix("i").rstrip("_")
+    known = {
+        "truediv": "div",
+        "floordiv": "floor_divide",
+        "mod": "remainder",
+        "lshift": "left_shift",
+        "rshift": "right_shift",
+    }.get(known, known)
+    assert re.match(rf"(bitwise_)?{known}\(\): |Subtraction, the `-` operator", errors[0][1]), errors[0][1]

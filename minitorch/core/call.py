@@ -214,7 +214,7 @@ def make_operator(op):
 def _operate(op, inputs, params):
     input, other = inputs
     if not isinstance(input, Tensor):
-        raise TypeError(f"{op.name}(): an operator of Tensor doesn't apply to a '{type(input).__name__}' object")
+        raise TypeError(f"{op.title}(): an operator of Tensor doesn't apply to a '{type(input).__name__}' object")
     if isinstance(other, ndarray) and (op.dtype is not COMPARE or op.name in ("eq", "ne")):
         other = wrap(np.asarray(other, from_numpy_dtype(other.dtype).numpy))
     return run(op, (input, other), params) if isinstance(other, OPERANDS) else NotImplemented
@@ -396,7 +396,7 @@ def complete(op, inputs, params) -> tuple:
     try:
         bound = op.signature.bind(*inputs, **params)
     except TypeError as error:
-        raise TypeError(f"{op.name}(): {error}") from None
+        raise TypeError(f"{op.title}(): {error}") from None
     bound.apply_defaults()
     for name in op.inputs:
         params.pop(name, None)
@@ -454,16 +454,24 @@ def _finish_several(op, inputs, params, outs, nodes):
 
 def refused(op, inputs, error: Exception) -> Exception:
     """A kernel's error, naming the operation and the shapes; NumPy's own about shapes or types in torch's class and words."""
-    if not isinstance(error, (ValueError, TypeError)) or (isinstance(error, TypeError) and "ufunc" not in str(error)):
-        return told(error, op.name, inputs)
     shapes = [tuple(x.array.shape) for x in inputs if isinstance(x, Tensor)]
-    if op.kind == "elementwise" and len(shapes) == 2:
-        a, b = shapes
-        for offset in range(1, min(len(a), len(b)) + 1):
-            if a[-offset] != b[-offset] and 1 not in (a[-offset], b[-offset]):
-                return RuntimeError(
-                    f"{op.name}(): The size of tensor a ({a[-offset]}) must match the size of tensor b ({b[-offset]}) "
-                    f"at non-singleton dimension {max(len(a), len(b)) - offset} (shapes {list(a)} and {list(b)})"
-                )
+    numpys = isinstance(error, ValueError) or (isinstance(error, TypeError) and "ufunc" in str(error))
+    if op.kind == "elementwise" and len(shapes) == 2 and (numpys or isinstance(error, NotImplementedError)):
+        # A worse mistake than a type that is not supported.
+        if (text := _misfit(*shapes)) is not None:
+            return RuntimeError(f"{op.title}(): {text}")
+    if not numpys:
+        return told(error, op.title, inputs)
     listed = ", ".join(str(list(shape)) for shape in shapes)
-    return RuntimeError(f"{op.name}(): {error} (input shapes: {listed})")
+    return RuntimeError(f"{op.title}(): {error} (input shapes: {listed})")
+
+
+def _misfit(a, b) -> str | None:
+    """Why two shapes do not broadcast; None if they do."""
+    for offset in range(1, min(len(a), len(b)) + 1):
+        if a[-offset] != b[-offset] and 1 not in (a[-offset], b[-offset]):
+            return (
+                f"The size of tensor a ({a[-offset]}) must match the size of tensor b ({b[-offset]}) "
+                f"at non-singleton dimension {max(len(a), len(b)) - offset} (shapes {list(a)} and {list(b)})"
+            )
+    return None

@@ -47,7 +47,7 @@ PUBLIC: dict[str, Callable] = {}  # torch name ("sum", "nn.functional.relu") -> 
 class Op:
     """The declaration of a primitive operation: everything that is known about it, in one object."""
 
-    def __init__(self, kind, reference, *, torch, dtype, vjp, jvp, composite, numbers, backward_name):
+    def __init__(self, kind, reference, *, torch, dtype, vjp, jvp, composite, numbers, backward_name, title):
         self.kind = kind
         self.reference = reference
         self.kernel = reference  # what is called; `minitorch.kernels` may plug in a faster equal
@@ -59,6 +59,7 @@ class Op:
         self.places = {name: k for names in vjp if isinstance(names, tuple) for k, name in enumerate(names)}
         self.jvp = jvp
         self.composite = composite
+        self.title = title or self.name
         self.backward_name = backward_name or "".join(w.capitalize() for w in self.name.split("_")) + "Backward0"
         self._read_signature()
         if numbers is None:
@@ -214,7 +215,7 @@ def _checked(node, k: int):
         edge = node.edges[k]
         if kept.node is None and kept.origin is None and edge is not None and type(edge) is not Leaf:
             raise RuntimeError(
-                f"{node.op.name}: Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This "
+                f"{node.op.title}: Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This "
                 "is not supported, please use out-of-place `.detach()` instead"
             )
         if call.state.grad and node_of(kept) is not edge:
@@ -238,19 +239,20 @@ def _output(node, source, array, edits):
 def _modified(node, array, edits, what: str):
     raise RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"the {what} of {node.op.name}, of shape {list(array.shape)}, is at version {edits.count}; an earlier version "
+        f"the {what} of {node.op.title}, of shape {list(array.shape)}, is at version {edits.count}; an earlier version "
         "was kept for the gradient. Hint: enable anomaly detection to find the operation that failed to compute its "
         "gradient, with autograd.set_detect_anomaly(True)."
     )
 
 
-def op(kind, *, torch=(), dtype=KEEP, vjp=None, jvp=None, composite=None, numbers=None, backward_name=None):
+def op(kind, *, torch=(), dtype=KEEP, vjp=None, jvp=None, composite=None, numbers=None, backward_name=None, title=None):
     """Declare the decorated reference kernel as a primitive operation; returns its caller.
 
     torch: the torch names it answers to itself, when it needs no function around it. dtype: a rule of promote.py.
     vjp, jvp: a rule per input name (vjp: or per tuple of names). composite: the same computation in Tensor operations, used instead of the kernel
     where a gradient must flow and no rules are given. numbers: the inputs that may be Python numbers (default: the
     second of two, elementwise). backward_name: the name of the grad_fn, where it is not made from the op's own.
+    title: what errors call it, where users know it by another name.
     """
 
     def declare(reference):
@@ -259,7 +261,7 @@ def op(kind, *, torch=(), dtype=KEEP, vjp=None, jvp=None, composite=None, number
         names = (torch,) if isinstance(torch, str) else tuple(torch)
         declared = Op(
             kind, reference, torch=names, dtype=dtype, vjp=vjp or {}, jvp=jvp or {}, composite=composite,
-            numbers=numbers, backward_name=backward_name,
+            numbers=numbers, backward_name=backward_name, title=title,
         )  # fmt: skip
         known = REGISTRY.get(declared.name)
         if known is not None and not _again(known.reference, reference):

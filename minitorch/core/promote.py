@@ -33,7 +33,7 @@ def result_dtype(inputs) -> dtypes.dtype:
 
 
 def not_a_tensor(op, name, value) -> TypeError:
-    return TypeError(f"{op.name}(): argument '{name}' must be Tensor, not {type(value).__name__}")
+    return TypeError(f"{op.title}(): argument '{name}' must be Tensor, not {type(value).__name__}")
 
 
 def check_tensor(name: str, argument: str, value) -> None:
@@ -105,7 +105,7 @@ def NUMBERS(op, inputs):
     """As PROMOTE, but not for bools: NotImplementedError."""
     arrays, result = PROMOTE(op, inputs)
     if arrays[0].dtype == np.bool_:
-        raise NotImplementedError(f"{op.name}(): not implemented for 'Bool'")
+        raise NotImplementedError(f"{op.title}(): not implemented for 'Bool'")
     return arrays, result
 
 
@@ -114,7 +114,7 @@ def FLOATING_ONLY(op, inputs):
     _check_operands(op, inputs)
     common = result_dtype(inputs)
     if common.category != FLOATING:
-        raise NotImplementedError(f"{op.name}(): not implemented for {common}")
+        raise NotImplementedError(f"{op.title}(): not implemented for {common}")
     return PROMOTE(op, inputs)
 
 
@@ -158,7 +158,7 @@ def SAME(op, inputs):
             found = array.dtype
         elif array.dtype != found:
             raise RuntimeError(
-                f"{op.name}(): expected all floating inputs to have the same dtype, but got "
+                f"{op.title}(): expected all floating inputs to have the same dtype, but got "
                 f"{from_numpy_dtype(found)} and {from_numpy_dtype(array.dtype)}"
             )
     if found in NUMPY_HALF:

@@ -29,6 +29,7 @@ EITHER = ("input", "other")  # one of the two operands may be a Python number
     numbers=EITHER,
     vjp=dict(input=lambda g: g, other=lambda g: g),
     backward_name="AddBackward0",
+    title="add",
 )
 def add_tensors(input, other):
     """z = input + other"""
@@ -41,6 +42,7 @@ def add_tensors(input, other):
     numbers=EITHER,
     vjp=dict(input=lambda g: g, other=lambda g: -g),
     backward_name="SubBackward0",
+    title="sub",
 )
 def sub_tensors(input, other):
     """z = input - other"""
@@ -53,6 +55,7 @@ def sub_tensors(input, other):
     numbers=EITHER,
     vjp=dict(input=lambda g: g, other=lambda g, alpha: g * alpha),
     backward_name="AddBackward0",
+    title="add",
 )
 def add_scaled(input, other, *, alpha):
     """z = input + alpha * other"""
@@ -115,6 +118,7 @@ def mul(input, other):
     numbers=EITHER,
     vjp=dict(input=lambda g, other: g / other, other=lambda g, input, other: -g * ((input / other) / other)),
     backward_name="DivBackward0",
+    title="div",
 )
 def true_div(input, other):
     """z = input / other"""
@@ -289,6 +293,7 @@ def rsqrt(input):
     dtype=PROMOTE,
     vjp=dict(input=lambda g, input, exponent: g * (pow(input, exponent - 1) * exponent) if exponent else zeros_as(g)),
     backward_name="PowBackward0",
+    title="pow",
 )
 def pow_scalar(input, *, exponent):
     """z = input ** exponent for a Python number; its gradient is 0 everywhere when the exponent is 0"""
@@ -326,6 +331,7 @@ def _pow_exponent(g, input, exponent, z):
     numbers=("input", "exponent"),
     vjp=dict(input=_pow_input, exponent=_pow_exponent),
     backward_name="PowBackward1",
+    title="pow",
 )
 def pow_tensors(input, exponent):
     """z = input ** exponent; 0 ** 0 = 1"""
