@@ -42,10 +42,13 @@ def attention_maps(
             f"attention_maps: {len(queries)} queries and {len(keys)} keys do not name weights {tuple(weights.shape)}"
         )
     figure, axes = subplots(1, len(weights), height=height, squeeze=False)
+    # In points: a cell is 1/72 inch per point; about a quarter of the width goes to labels and gaps.
+    cell = 72 * 0.75 * min(WIDTH / len(weights), height) / max(len(queries), len(keys), 1)
     for head, ax in enumerate(axes[0]):
         ax.imshow(weights[head].detach().numpy(), vmin=0, vmax=1, cmap="Blues")
         ax.set_xticks(range(len(keys)), keys, rotation=90 if max(map(len, keys), default=0) > 2 else 0)
         ax.set_yticks(range(len(queries)), queries if head == 0 else [""] * len(queries))
+        ax.tick_params(labelsize=min(8, cell), length=min(3, cell / 2))
         ax.grid(False)
         ax.set_title(titles[head] if titles else f"head {head + 1}")
     axes[0, 0].set_ylabel("query")
