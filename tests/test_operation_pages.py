@@ -1,6 +1,7 @@
 """The pages written from the declarations: their formulas say what the rules do, their tables what torch does."""
 
 import inspect
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -164,3 +165,12 @@ def test_operations_are_linked_where_they_stand_wrapped():
         text = "\n".join(api_pages.page(module, pages[module]))
         assert not any(f"## `{name}`" in text for name in ("cat", "roll", "relu6", "conv2d", "zeros"))
     assert "`roll`" in "\n".join(api_pages.of_class("minitorch.Tensor", minitorch.Tensor)).partition("~~~~")[2]
+
+
+@pytest.mark.parametrize(
+    "name", ["conv2d", "conv_transpose3d", "nn.functional.avg_pool3d", "nn.functional.adaptive_max_pool1d"]
+)
+def test_a_page_shows_the_primitives_of_its_own_number_of_dimensions(name):
+    dimensions = re.search(r"\dd", name)[0]
+    found = [op.name for op in operation_pages.primitives_of(PUBLIC[name]) if re.search(r"\dd", op.name)]
+    assert found and all(dimensions in primitive for primitive in found)

@@ -46,14 +46,18 @@ KINDS = {
 def primitives_of(public: Callable) -> list[Op]:
     """The primitives that a public function names, in its own code or in that of the helpers that it calls."""
     found: dict[str, Op] = {}
+    dimensions = re.search("([123])d", public.__name__)
 
     def walk(function: Callable, seen: set) -> None:
         op = getattr(function, "op", None)
         if isinstance(op, Op):
             found.setdefault(op.name, op)
             return
-        if isinstance(function, (tuple, list, dict)):  # a primitive for each number of dimensions
-            for entry in function.values() if isinstance(function, dict) else function:
+        if isinstance(function, dict):  # a primitive for each number of dimensions
+            chosen = int(dimensions[1]) if dimensions else None
+            function = (function[chosen],) if chosen in function else tuple(function.values())
+        if isinstance(function, (tuple, list)):
+            for entry in function:
                 walk(entry, seen)
             return
         function = inspect.unwrap(function)
