@@ -46,7 +46,7 @@ KINDS = {
 def primitives_of(public: Callable) -> list[Op]:
     """The primitives that a public function names, in its own code or in that of the helpers that it calls."""
     found: dict[str, Op] = {}
-    dimensions = re.search("([123])d", public.__name__)
+    dimensions = re.search("([123])d", getattr(public, "__name__", ""))
 
     def walk(function: Callable, seen: set) -> None:
         op = getattr(function, "op", None)
