@@ -82,8 +82,11 @@ SUITES = {
 }
 
 
+SETTLE = 0.015  # seconds; torch's threads were seen to spin for up to 12 ms of CPU time after a call
+
+
 def effort_of(suite: Suite, quick: bool, threads: int) -> Effort:
-    effort = replace(suite.effort, settle=0.002 if threads > 1 else 0.0)
+    effort = replace(suite.effort, settle=SETTLE if threads > 1 else 0.0)
     return replace(effort, seconds=effort.seconds / 4, least=3) if quick else effort
 
 

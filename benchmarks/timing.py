@@ -23,7 +23,8 @@ class Effort:
     """How long a row may take. A row gets as many rounds as fit into `seconds`, between `least` and `most`.
 
     batch: seconds that one batch should last: many calls of a quick function, one of a slow one.
-    settle: pause before each batch. With several threads, the pool of the side before may still be spinning.
+    settle: seconds between two batches, after which one call is not timed. With several threads, those of the side before
+    may still spin while they wait for work, and take a core from this side; and its own may sleep, and be slow to wake.
     """
 
     seconds: float = 0.6
@@ -132,6 +133,13 @@ def warm_up(function: Callable, seconds: float) -> float:
     return best
 
 
+def keep_busy(seconds: float) -> None:
+    """Wait without sleeping: cores that have slept are slow for some milliseconds."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
 @dataclass
 class Samples:
     """Seconds per call of each batch of one side, in the order of the rounds, and the cores it used."""
@@ -153,7 +161,8 @@ def measure(sides: Mapping[str, Callable], effort: Effort) -> dict[str, Samples]
             turn = i % len(names)
             for name in names[turn:] + names[:turn]:
                 if effort.settle:
-                    time.sleep(effort.settle)
+                    keep_busy(effort.settle)
+                    sides[name]()
                 wall, cpu = batch(sides[name], calls[name])
                 walls[name].append(wall)
                 busy[name] += cpu

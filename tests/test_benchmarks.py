@@ -56,7 +56,8 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=self, process_time=self, sleep=self.advance))
+        monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=self, process_time=self))
+        monkeypatch.setattr(timing, "keep_busy", self.advance)
 
     def __call__(self):
         return self.now
@@ -105,8 +106,8 @@ class TestTiming:
         assert found["a"].seconds == pytest.approx([0.01] * 4)
         assert found["b"].seconds == pytest.approx([0.05] * 4)
         assert found["a"].cores == pytest.approx(1)  # the pauses count for nobody
-        turns = "".join(order)[-4 * 3 :]  # two calls of a and one of b in each round
-        assert turns == "aabbaaaabbaa"
+        turns = "".join(order)[-4 * 5 :]  # in each round two calls of a and one of b, and one of each that is not timed
+        assert turns == "aaabb" + "bbaaa" + "aaabb" + "bbaaa"
 
     def test_half_the_cpu_is_half_a_core(self, monkeypatch):
         clock = Clock(monkeypatch)
