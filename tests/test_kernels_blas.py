@@ -73,7 +73,7 @@ def test_no_number_of_threads_changes_a_bit(shapes, dtype, transposed):
     names = {(2, 2): "mm", (2, 1): "mv", (1, 1): "dot"}
     with use("auto"):
         kernel = REGISTRY[names.get((a.ndim, b.ndim), "matmul")].kernel
-        before = blas.one_thread.get()
+        before = blas.one_thread.number.value
         results = []
         try:
             for of_blas in (1, 2):
@@ -81,7 +81,7 @@ def test_no_number_of_threads_changes_a_bit(shapes, dtype, transposed):
                 for count in (1, 2, 3):
                     with exactly(count):
                         results.append(kernel(a, b))
-                assert blas.one_thread.get() == of_blas
+                assert blas.one_thread.number.value == of_blas
         finally:
             blas.one_thread.set(before)
     for other in results[1:]:
@@ -96,22 +96,22 @@ def test_pieces_cover_everything_and_depend_on_the_shape_alone():
 
 
 def test_blas_has_its_threads_back_after_the_last_block():
-    before = blas.one_thread.get()
+    before = blas.one_thread.number.value
     blas.one_thread.set(2)
     try:
         found = []
 
         def inner():
             with blas.one_thread:
-                found.append(blas.one_thread.get())
+                found.append(blas.one_thread.number.value)
 
         with blas.one_thread:
             other = Thread(target=inner)
             other.start()
             other.join()
-            found.append(blas.one_thread.get())
+            found.append(blas.one_thread.number.value)
             assert not blas.one_thread.always()
-        assert found == [1, 1] and blas.one_thread.get() == 2
+        assert found == [1, 1] and blas.one_thread.number.value == 2
     finally:
         blas.one_thread.set(before)
 

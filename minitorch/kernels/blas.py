@@ -27,6 +27,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from math import prod
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -41,14 +42,26 @@ LEAST, UNIT = 192, 48  # rows or columns of a piece: at least, and a multiple of
 BOOL = np.dtype(np.bool_)
 
 
-def blas_functions() -> tuple[Callable[[], int], Callable[[int], None]]:
-    """(get, set) the number of threads of the OpenBLAS behind NumPy; any other BLAS is left alone, as if it had one.
+class Number:
+    """A number that a function of a C library tells, read as those are that are variables of it: `.value`."""
+
+    def __init__(self, tell: Callable[[], int]) -> None:
+        self.tell = tell
+
+    @property
+    def value(self) -> int:
+        return self.tell()
+
+
+def blas_threads() -> tuple[Any, Callable[[int], None]]:
+    """(number, set): the number of threads of the OpenBLAS behind NumPy, and what sets it. Any other BLAS is left alone,
+    as if it had one.
 
     threadpoolctl would find them too, but takes ten times as long for each call.
     """
     spec = importlib.util.find_spec("numpy._core._multiarray_umath")
     if spec is None or spec.origin is None:
-        return lambda: 1, lambda number: None
+        return ctypes.c_int(1), lambda number: None
     library = ctypes.CDLL(spec.origin)  # looks names up in the libraries it is linked with
     for prefix in ("scipy_openblas_", "openblas_"):
         for suffix in ("64_", ""):
@@ -56,8 +69,11 @@ def blas_functions() -> tuple[Callable[[], int], Callable[[int], None]]:
             if all(hasattr(library, name) for name in names):
                 get, set_ = (getattr(library, name) for name in names)
                 set_.restype = None
-                return get, set_
-    return lambda: 1, lambda number: None
+                try:  # the variable that `get` returns: reading it takes a third of the time
+                    return ctypes.c_int.in_dll(library, "blas_cpu_number"), set_
+                except ValueError:
+                    return Number(get), set_
+    return ctypes.c_int(1), lambda number: None
 
 
 class OneThread:
@@ -65,16 +81,16 @@ class OneThread:
 
     def __init__(self) -> None:
         self.lock, self.users, self.before = Lock(), 0, 1
-        self.get, self.set = blas_functions()
+        self.number, self.set = blas_threads()
 
     def always(self) -> bool:
         """Whether BLAS has one thread anyway."""
-        return self.users == 0 and self.get() == 1
+        return self.number.value == 1 and self.users == 0
 
     def __enter__(self) -> None:
         with self.lock:
             if self.users == 0:
-                self.before = self.get()
+                self.before = self.number.value
                 self.set(1)
             self.users += 1
 
@@ -123,17 +139,16 @@ def mm(input, mat2):
     """As the reference: (n, m) times (m, p)."""
     rows, inner, size = len(input), len(mat2), mat2.size
     work = rows * size
-    if work <= crossovers.ALONE_VECTOR or (work <= crossovers.ALONE and rows > 2 and size > inner):
+    if work <= crossovers.ALONE and ((rows > 2 and size > inner) or work <= crossovers.ALONE_VECTOR):
         return REGISTRY["mm"].reference(input, mat2) if input.dtype is BOOL else input.dot(mat2)
     dtype = input.dtype
     if dtype.kind != "f" or input.shape[1] != inner:
         return REGISTRY["mm"].reference(input, mat2)
     if inner == 1:
         return outer()(input, mat2) if dtype.char in "fd" else np.multiply(input, mat2)
-    cut = pieces(max(rows, mat2.shape[1]), work)
-    if len(cut) == 1 and rows != 2 and one_thread.always():
+    if rows != 2 and (work < 2 * PIECE or len(pieces(max(rows, size // inner), work)) == 1) and one_thread.always():
         return input.dot(mat2)
-    out = np.empty((rows, mat2.shape[1]), dtype)
+    out = np.empty((rows, size // inner), dtype)
     product(out, input, mat2)
     return out
 
