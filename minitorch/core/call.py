@@ -22,7 +22,7 @@ from .lifted import Lifted
 from .node import MultiNode, Node, Output
 from .promote import COMPARE, DIFFERENCE, FLOAT, FLOATING_ONLY, KEEP, OPERANDS, PROMOTE, SAME, SUM, round_to
 from .refusals import told
-from .state import state, tick
+from .state import state, tick, watched
 from .tensor import Edits, Origin, Tensor, new, node_of, wrap
 
 ndarray, array = np.ndarray, np.array
@@ -71,7 +71,7 @@ def _unary_caller(op):
     (keeps_input,), keeps_output = op.keeps((True,))
 
     def call(input, **params):
-        if state.trace is not None or not isinstance(input, Tensor):
+        if (watched.threads and state.trace is not None) or not isinstance(input, Tensor):
             return run(op, (input,), params)
         values = input.array
         dtype = values.dtype
@@ -133,7 +133,7 @@ def _view_caller(op):
     """For operations whose result shares the memory of their one input. Their rules keep nothing."""
 
     def call(input, **params):
-        if state.trace is not None or not isinstance(input, Tensor):
+        if (watched.threads and state.trace is not None) or not isinstance(input, Tensor):
             return run(op, (input,), params)
         try:
             out = op.kernel(input.array, **params)
@@ -228,7 +228,7 @@ def _binary_caller(op, otherwise=None):
     keeps_both, keeps_first, keeps_second = (op.keeps(pair) for pair in ((True, True), (True, False), (False, True)))
 
     def call(input, other, **params):
-        if state.trace is not None or not isinstance(input, Tensor):
+        if (watched.threads and state.trace is not None) or not isinstance(input, Tensor):
             return general(op, (input, other), params)
         a = input.array
         dtype = a.dtype
@@ -285,7 +285,7 @@ def _joining_caller(op):
     """For operations on any number of tensors that only move data (cat, stack). Their rules keep no tensors."""
 
     def call(*tensors, **params):
-        if state.trace is not None:
+        if watched.threads and state.trace is not None:
             return state.trace(op, tensors, params)
         grad = state.grad
         arrays, nodes, recorded = [], [], False
@@ -314,7 +314,7 @@ def _several_caller(op):
     passes_indices = op.dtype is SAME
 
     def call(*inputs, **params):
-        if state.trace is not None or (count is not None and len(inputs) != count):
+        if (watched.threads and state.trace is not None) or (count is not None and len(inputs) != count):
             return run(op, inputs, params)
         arrays, nodes, dtype, recorded = [], [], None, False
         for x in inputs:
@@ -357,7 +357,7 @@ def _composite_caller(op, plain):
     """For a fused operation without rules of its own: its composite, whenever a gradient must flow."""
 
     def call(*inputs, **params):
-        if state.trace is not None:
+        if watched.threads and state.trace is not None:
             return state.trace(op, inputs, params)
         if state.grad and any(isinstance(x, Tensor) and node_of(x) is not None for x in inputs):
             return op.composite(*inputs, **params)
@@ -368,7 +368,7 @@ def _composite_caller(op, plain):
 
 def run(op, inputs, params):
     """Any operation on any inputs: the general path of every caller."""
-    if state.trace is not None:
+    if watched.threads and state.trace is not None:
         return state.trace(op, inputs, params)
     inputs = complete(op, inputs, params)
     arrays, result = op.dtype(op, inputs)

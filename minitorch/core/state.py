@@ -13,14 +13,33 @@ from typing import Any
 tick = itertools.count(1).__next__
 
 
+class watched:
+    """In how many threads primitive calls are watched. Whoever calls one looks here before it asks for its own thread's
+    `state.trace`, which takes five times as long."""
+
+    threads = 0
+    lock = threading.Lock()
+
+
 class _State(threading.local):
     grad = True  # record operations for the backward pass
-    trace: Any = None  # a function (op, inputs, params) -> outputs that every primitive call goes to, or None
+    _trace: Any = None
     profile: Any = None  # the one among them that times the calls below all levels, or None
     levels: tuple = ()  # the transformations that are open, innermost last (levels.py)
     walk: Any = None  # the backward pass that is running (engine.py)
     transforms = 0  # how many reverse modes of minitorch.func are running
     inference = False
+
+    @property
+    def trace(self):
+        """A function (op, inputs, params) -> outputs that every primitive call of this thread goes to, or None."""
+        return self._trace
+
+    @trace.setter
+    def trace(self, function) -> None:
+        with watched.lock:
+            watched.threads += (function is not None) - (self._trace is not None)
+        self._trace = function
 
 
 state = _State()

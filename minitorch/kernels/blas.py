@@ -39,6 +39,7 @@ __all__ = ["dot", "matmul", "matmul_into", "mm", "mv", "one_thread", "pieces"]
 PIECES = 4  # at most
 PIECE = 8_000_000  # multiply-adds at least
 LEAST, UNIT = 192, 48  # rows or columns of a piece: at least, and a multiple of what the register tiles of BLAS have
+LARGE = 32768  # elements of a result that takes longer to fill with zeros than np.matmul takes to prepare
 BOOL = np.dtype(np.bool_)
 
 
@@ -91,13 +92,14 @@ class OneThread:
         with self.lock:
             if self.users == 0:
                 self.before = self.number.value
-                self.set(1)
+                if self.before > 1:  # setting it takes 3 us
+                    self.set(1)
             self.users += 1
 
     def __exit__(self, *exception) -> None:
         with self.lock:
             self.users -= 1
-            if self.users == 0:
+            if self.users == 0 and self.before > 1:
                 self.set(self.before)
 
 
@@ -147,7 +149,7 @@ def mm(input, mat2):
     if inner == 1:
         return outer()(input, mat2) if dtype.char in "fd" else np.multiply(input, mat2)
     if rows != 2 and (work < 2 * PIECE or len(pieces(max(rows, size // inner), work)) == 1) and one_thread.always():
-        return input.dot(mat2)
+        return input.dot(mat2) if rows * size < LARGE * inner else multiplier(input, mat2)(input, mat2)
     out = np.empty((rows, size // inner), dtype)
     product(out, input, mat2)
     return out
@@ -162,13 +164,18 @@ def outer() -> Callable:
         return np.multiply
 
 
+def multiplier(input, mat2) -> Callable:
+    """np.matmul or np.dot. The latter first fills the result with zeros, and copies a slice of a transposed matrix; the
+    former multiplies matrices without BLAS that have gaps both between rows and columns."""
+    return np.matmul if input.flags.forc and mat2.flags.forc else np.dot
+
+
 def product(out, input, mat2) -> None:
     """Write the product of two matrices to `out`, a contiguous matrix."""
     rows, columns = out.shape
     by_rows = rows >= columns
     cut = pieces(rows if by_rows else columns, rows * mat2.size)
-    # np.dot would copy a slice of a transposed matrix; np.matmul multiplies matrices with gaps without BLAS.
-    multiply = np.matmul if input.flags.f_contiguous and mat2.flags.forc else np.dot
+    multiply = multiplier(input, mat2)
 
     def piece(part: slice) -> None:
         if by_rows:
@@ -181,7 +188,7 @@ def product(out, input, mat2) -> None:
             for i in range(2):
                 np.dot(input[i], mat2, out=out[i])
         elif len(cut) == 1:
-            np.dot(input, mat2, out=out)
+            multiply(input, mat2, out=out)
         else:
             share_out(piece, cut, threads.threads_for(rows * mat2.size))
 
@@ -189,7 +196,9 @@ def product(out, input, mat2) -> None:
 def mv(input, vec):
     """As the reference: (n, m) times (m,)."""
     work = input.size
-    if work <= crossovers.ALONE_VECTOR or input.dtype.kind != "f" or input.shape[1] != len(vec):
+    if work <= crossovers.ALONE_VECTOR or (4 * work < 2 * PIECE and one_thread.always()):
+        return input.dot(vec)
+    if input.dtype.kind != "f" or input.shape[1] != len(vec):
         return input.dot(vec)
     cut = pieces(len(input), 4 * work)  # memory sets the pace: a thread is worth waking earlier
     if len(cut) == 1 and one_thread.always():

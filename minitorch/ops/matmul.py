@@ -18,6 +18,7 @@ import numpy as np
 
 from ..core.inplace import write_out
 from ..core.op import GENERAL, LINEAR, SAME, function, op
+from ..core.product import make_product
 from ..core.promote import result_dtype
 from ..core.tensor import Tensor, wrap
 from ..dtypes import bool as bool_
@@ -157,19 +158,13 @@ def public_matmul(input: Tensor, other: Tensor) -> Tensor:
     return z
 
 
-def matrix_product(input: Tensor, other):
-    """`matmul` as an operator: NotImplemented for an operand that is no tensor."""
+def any_product(input: Tensor, other):
+    """`matmul` of any two operands: NotImplemented for one that is no tensor."""
     try:
         a, b = input.array, other.array
     except AttributeError:
-        return matrix_product(input, wrap(other)) if isinstance(other, np.ndarray) else NotImplemented
+        return any_product(input, wrap(other)) if isinstance(other, np.ndarray) else NotImplemented
     n, m = a.ndim, b.ndim
-    if n == 2 and m == 2 and a.dtype is b.dtype:
-        try:
-            return mm(input, other)
-        except RuntimeError:  # looked into only now: small products feel every check
-            _check_product("matmul", input, other)
-            raise
     if a.dtype is not b.dtype:
         check_types("matmul", input, other)
     if n == 0 or m == 0:
@@ -182,7 +177,11 @@ def matrix_product(input: Tensor, other):
         return mv(input, other) if n == 2 else multiply(input, unsqueeze(other, 1)).squeeze(-1)
     if n == 1:
         return mv(transpose_matrix(other), input) if m == 2 else multiply(unsqueeze(input, 0), other).squeeze(-2)
-    return multiply(input, other)
+    return mm(input, other) if n == m == 2 else multiply(input, other)
+
+
+# What `@` calls.
+matrix_product = make_product(mm.op, {(2, 1): mv.op, (1, 1): dot.op}, any_product)
 
 
 @function(torch=("mm", "spmm"))
