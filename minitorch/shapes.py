@@ -7,6 +7,8 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 
 class Size(tuple):
     """The shape of a tensor: a tuple that stays a Size when sliced, added or multiplied."""
@@ -185,3 +187,15 @@ def ntuple(value, n: int, name: str = "argument") -> tuple[int, ...]:
             raise RuntimeError(f"{name} must be a single int or {n} of them, got {list(values)}")
         return values
     return (as_int(value, name),) * n
+
+
+def within(index: np.ndarray, n: int) -> bool:
+    """Whether all integers of an array are from 0 to n - 1.
+
+    The bits of all of them together are a number as large as the largest, and negative if one is: so one pass without
+    comparisons, which takes half the time, mostly settles it.
+    """
+    if not index.size:
+        return True
+    bits = np.bitwise_or.reduce(index, None)
+    return bool(0 <= bits and (bits < n or index.max() < n))

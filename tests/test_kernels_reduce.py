@@ -197,3 +197,32 @@ def test_rows_added_up(layout):
     assert accelerated("add_rows")(g[:0], index[:0], size=(6, 5), coefficient=None).shape == (6, 5)
     with pytest.raises(IndexError, match="add_rows"):
         accelerated("add_rows")(g, index + 1, size=(6, 5), coefficient=None)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    shape=st.lists(st.integers(1, 70), min_size=1, max_size=2), dim=st.integers(-2, 1), k=st.integers(0, 40),
+    largest=st.booleans(), levels=st.sampled_from([2, 30, 10**6]), nan=st.booleans(), dtype=st.sampled_from(DTYPES),
+    layout=st.sampled_from(LAYOUTS), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_topk_is_the_beginning_of_a_stable_sort(shape, dim, k, largest, levels, nan, dtype, layout, seed):
+    draws = np.random.default_rng(seed)
+    x = (draws.integers(-levels, levels, shape) / 7).astype(dtype)  # few levels: equal numbers
+    if nan:
+        x = np.where(draws.random(shape) < 0.1, np.nan, x).astype(dtype)
+    dim %= len(shape)
+    k = min(k, shape[dim])
+    values, places = accelerated("topk_dim")(laid_out(x, layout), k=k, dim=dim, largest=largest)
+    order = REGISTRY["sort_dim"].reference(x, dim=dim, descending=largest)[1].take(np.arange(k), dim)
+    assert np.array_equal(places, order)
+    assert np.array_equal(values, np.take_along_axis(x, order, dim), equal_nan=True)
+    assert values.dtype == x.dtype and places.dtype == np.int64
+
+
+def test_topk_does_not_depend_on_threads():
+    x = draw(0, (300, 200), "float32")
+    results = []
+    for count in (1, 3):
+        with exactly(count):
+            results.append(accelerated("topk_dim")(x, k=9, dim=1, largest=True))
+    assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))

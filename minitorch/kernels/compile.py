@@ -202,6 +202,7 @@ EXAMPLES: dict[str, Callable] = {
     "scatter_zeros": lambda run, dtype: [
         run(rows(dtype), np.zeros((3, 4), np.int64), dim=d, size=(3, 4)) for d in (0, 1)
     ],
+    "topk_dim": partial(one, k=2, dim=1, largest=True),
     "copied": lambda run, dtype: run(np.ones((16, 16), dtype).T, order="C"),
     "resample": lambda run, dtype: [run(rows(dtype), dim=d, **TAPS) for d in (0, 1)],
     "resample_adjoint": lambda run, dtype: [run(rows(dtype)[:3, :3], dim=d, size=3, **TAPS) for d in (0, 1)],

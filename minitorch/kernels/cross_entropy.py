@@ -17,7 +17,7 @@ from . import threads
 from .elementary import add, exp, larger
 from .jit import inner, njit, plain, take
 from .registry import accelerates
-from .softmax import CHUNK, TASK
+from .softmax import CHUNK, SHORT, TASK, short_exponentials, short_sum
 
 __all__ = ["cross_entropy_backward", "cross_entropy_of_classes"]
 
@@ -43,96 +43,147 @@ def exponentials(x, powers):
     return greatest, total
 
 
-@njit
-def rows_loss(counter, x, target, weight, losses, tally, rows, ignored):
-    """One thread. x: (N, C); `rows` of them are a task, whose sum of losses, sum of weights and number of targets that are no
-    class go to tally (tasks, 3). weight: (C), empty for ones."""
-    classes = x.shape[1]
-    nothing = np.empty(0, x.dtype)
-    task = take(counter)
-    while task < len(tally):
-        total = weights = wrong = 0.0
-        for row in range(task * rows, min(len(x), (task + 1) * rows)):
-            t = target[row]
-            losses[row] = 0
-            if t == ignored:
-                continue
-            if t < 0 or t >= classes:
-                wrong += 1
-                continue
-            greatest, powers = exponentials(x[row], nothing)
+@inner
+def losses_of(x, target, weight, losses, ignored):
+    """(the sum of the losses, the sum of the weights, the number of targets that are no class) of the rows of x (N, C).
+
+    losses: (N), what each row adds; empty where only the sum is wanted. weight: (C), empty for ones.
+    """
+    classes, short = x.shape[1], x.shape[1] < SHORT
+    nothing, room = np.empty(0, x.dtype), len(x) if short else 0
+    terms, maxima = np.empty((room, classes), x.dtype), np.empty(room, x.dtype)
+    if short:
+        short_exponentials(x, maxima, terms)
+    total = weights = 0.0
+    wrong = 0
+    for row in range(len(x)):
+        t = target[row]
+        w = loss = 0.0
+        if 0 <= t < classes and t != ignored:
+            if short:
+                greatest, powers = maxima[row], short_sum(terms[row])
+            else:
+                greatest, powers = exponentials(x[row], nothing)
             w = np.float64(weight[t]) if len(weight) else 1.0
             loss = w * (math.log(powers) - (np.float64(x[row, t]) - np.float64(greatest)))
+        elif t != ignored:
+            wrong += 1
+        total += loss
+        weights += w
+        if len(losses):
             losses[row] = loss
-            total += loss
-            weights += w
-        tally[task, 0], tally[task, 1], tally[task, 2] = total, weights, wrong
+    return total, weights, wrong
+
+
+@njit
+def rows_loss(counter, x, target, weight, losses, tally, rows, ignored):
+    """One thread. tally (tasks, 3) = what `losses_of` says of each task of `rows` rows."""
+    task = take(counter)
+    while task < len(tally):
+        here = slice(task * rows, (task + 1) * rows)
+        tally[task, 0], tally[task, 1], tally[task, 2] = losses_of(x[here], target[here], weight, losses[here], ignored)
         task = take(counter)
 
 
 @njit
+def few_rows_loss(x, target, weight, losses, ignored):
+    """rows_loss for what one thread does at once."""
+    return losses_of(x, target, weight, losses, ignored)
+
+
+@inner
+def gradients_of(x, target, weight, factors, out, ignored):
+    """out (N, C) = the gradient; factors: that of each row's loss, or one for all."""
+    short = x.shape[1] < SHORT
+    if short:
+        short_exponentials(x, np.empty(len(x), x.dtype), out)
+    for row in range(len(x)):
+        t, y = target[row], out[row]
+        if t == ignored:
+            y[:] = 0
+            continue
+        total = short_sum(y) if short else exponentials(x[row], y)[1]
+        factor = np.float64(factors[row if len(factors) > 1 else 0])
+        if len(weight):
+            factor *= weight[t]
+        scale = x.dtype.type(factor / total)
+        for j in range(len(y)):
+            y[j] *= scale
+        # The target's own share, p - 1, from the others', so that a probability near 1 loses no digits.
+        rest = 0.0
+        for j in range(len(y)):
+            rest = add(rest, np.float64(y[j]))
+        y[t] = -(rest - np.float64(y[t])) if len(y) > 1 else 0
+
+
+@njit
 def rows_gradient(counter, x, target, weight, factors, out, rows, ignored):
-    """One thread. out (N, C) = the gradient; factors: that of each row's loss, or one for all."""
+    """One thread; `rows` of the rows are a task."""
     first = take(counter) * rows
     while first < len(x):
-        for row in range(first, min(len(x), first + rows)):
-            t, y = target[row], out[row]
-            if t == ignored:
-                y[:] = 0
-                continue
-            _, total = exponentials(x[row], y)
-            factor = factors[row if len(factors) > 1 else 0]
-            if len(weight):
-                factor *= weight[t]
-            scale = x.dtype.type(factor / total)
-            for j in range(len(y)):
-                y[j] *= scale
-            # The target's own share, p - 1, from the others', so that a probability near 1 loses no digits.
-            rest = 0.0
-            for j in range(len(y)):
-                rest = add(rest, np.float64(y[j]))
-            y[t] = -(rest - np.float64(y[t])) if len(y) > 1 else 0
+        here = slice(first, first + rows)
+        part = factors[here] if len(factors) > 1 else factors
+        gradients_of(x[here], target[here], weight, part, out[here], ignored)
         first = take(counter) * rows
+
+
+@njit
+def few_rows_gradient(x, target, weight, factors, out, ignored):
+    """rows_gradient for what one thread does at once."""
+    gradients_of(x, target, weight, factors, out, ignored)
+
+
+@njit
+def divisor_of(target, weight, ignored):
+    """What the mean is divided by: the sum of the targets' weights."""
+    total = 0.0
+    for t in target:
+        if t != ignored:
+            total += np.float64(weight[t]) if len(weight) else 1.0
+    return total
+
+
+NO_WEIGHT = {dtype: np.empty(0, dtype) for dtype in map(np.dtype, ("float32", "float64"))}
 
 
 def arrays(input, target, weight):
     """What the kernels take for the inputs of the operation."""
-    return plain(input), plain(target), np.empty(0, input.dtype) if weight is None else plain(weight)
+    return plain(input), plain(target), NO_WEIGHT[input.dtype] if weight is None else plain(weight)
 
 
 @accelerates("cross_entropy_of_classes")
 def cross_entropy_of_classes(input, target, weight=None, *, ignore_index, reduction):
     """The loss of each row, their sum, or their mean."""
     count, classes = input.shape
-    rows = max(1, TASK // classes)
-    losses, tally = np.empty(count, input.dtype), np.empty((-(-count // rows), 3))
-    threads.run(
-        rows_loss, threads.threads_for(10 * input.size), *arrays(input, target, weight), losses, tally, rows, ignore_index
-    )  # fmt: skip
-    total, divisor, wrong = (tally[0] if len(tally) == 1 else np.add.reduce(tally, 0)).tolist()
+    x, y, w = arrays(input, target, weight)
+    losses = np.empty(count, x.dtype) if reduction == "none" else NO_WEIGHT[x.dtype]
+    if x.size <= TASK:
+        total, divisor, wrong = few_rows_loss(x, y, w, losses, ignore_index)
+    else:
+        rows = max(1, TASK // classes)
+        tally = np.empty((-(-count // rows), 3))
+        threads.run(rows_loss, threads.threads_for(10 * x.size), x, y, w, losses, tally, rows, ignore_index)
+        total, divisor, wrong = np.add.reduce(tally, 0).tolist()
     if wrong or (divisor == 0 and reduction == "mean"):  # it has the words for the first, and nan for the second
         options = dict(ignore_index=ignore_index, reduction=reduction)
         return REGISTRY["cross_entropy_of_classes"].reference(input, target, weight, **options)
     if reduction == "none":
         return losses
-    return input.dtype.type(total if reduction == "sum" else total / divisor)
+    return np.array(total / divisor if reduction == "mean" else total, x.dtype)
 
 
 @accelerates("cross_entropy_backward")
 def cross_entropy_backward(grad, input, target, weight=None, *, ignore_index, reduction):
     """The gradient of the logits."""
-    out = np.empty(input.shape, input.dtype)
-    x, target, weight = arrays(input, target, weight)
-    factors = grad.reshape(-1)
+    x, y, w = arrays(input, target, weight)
+    out, factors = np.empty(x.shape, x.dtype), plain(grad).reshape(-1)
     if reduction == "mean":
-        if len(weight):
-            divisor = weight[target[target != ignore_index]].sum(dtype=np.float64)
-        else:
-            divisor = len(x) - np.count_nonzero(target == ignore_index)
+        divisor = divisor_of(y, w, ignore_index)
         if divisor:
-            factors = factors / input.dtype.type(divisor)
-    rows = max(1, TASK // x.shape[1])
-    threads.run(
-        rows_gradient, threads.threads_for(10 * x.size), x, target, weight, plain(factors), out, rows, ignore_index
-    )  # fmt: skip
+            factors = factors / x.dtype.type(divisor)
+    if x.size <= TASK:
+        few_rows_gradient(x, y, w, factors, out, ignore_index)
+    else:
+        rows = max(1, TASK // x.shape[1])
+        threads.run(rows_gradient, threads.threads_for(10 * x.size), x, y, w, factors, out, rows, ignore_index)
     return out

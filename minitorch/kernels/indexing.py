@@ -39,12 +39,13 @@ def add_to_rows(out, index, x):
 @njit
 def read_rows(table, index, out):
     """out[a, j] = table[a, index[a, j]]; table (>= a, n), the others (a, m); False where an index lies outside."""
-    good, n = True, table.shape[1]
+    good, n = True, np.uint64(table.shape[1])
     for a in range(len(index)):
         line, places, target = table[a], index[a], out[a]
         for j in range(len(places)):
-            if 0 <= places[j] < n:
-                target[j] = line[places[j]]
+            at = np.uint64(places[j])  # a negative one is a huge number then: one comparison for both ends
+            if at < n:
+                target[j] = line[at]
             else:
                 good = False
     return good
@@ -53,13 +54,14 @@ def read_rows(table, index, out):
 @njit
 def read_columns(table, index, out):
     """out[a, j, i] = table[a, index[a, j, i], i]; table (>= a, n, d), the others (a, m, d); False as above."""
-    good, n = True, table.shape[1]
+    good, n = True, np.uint64(table.shape[1])
     for a in range(index.shape[0]):
         for j in range(index.shape[1]):
             places, target = index[a, j], out[a, j]
             for i in range(len(places)):
-                if 0 <= places[i] < n:
-                    target[i] = table[a, places[i], i]
+                at = np.uint64(places[i])
+                if at < n:
+                    target[i] = table[a, at, i]
                 else:
                     good = False
     return good
@@ -68,12 +70,13 @@ def read_columns(table, index, out):
 @njit
 def add_in_rows(table, index, values):
     """table[a, index[a, j]] += values[a, j], else as `read_rows`."""
-    good, n = True, table.shape[1]
+    good, n = True, np.uint64(table.shape[1])
     for a in range(len(index)):
         line, places, source = table[a], index[a], values[a]
         for j in range(len(places)):
-            if 0 <= places[j] < n:
-                line[places[j]] += source[j]
+            at = np.uint64(places[j])
+            if at < n:
+                line[at] += source[j]
             else:
                 good = False
     return good
@@ -82,13 +85,14 @@ def add_in_rows(table, index, values):
 @njit
 def add_in_columns(table, index, values):
     """table[a, index[a, j, i], i] += values[a, j, i], else as `read_columns`."""
-    good, n = True, table.shape[1]
+    good, n = True, np.uint64(table.shape[1])
     for a in range(index.shape[0]):
         for j in range(index.shape[1]):
             places, source = index[a, j], values[a, j]
             for i in range(len(places)):
-                if 0 <= places[i] < n:
-                    table[a, places[i], i] += source[i]
+                at = np.uint64(places[i])
+                if at < n:
+                    table[a, at, i] += source[i]
                 else:
                     good = False
     return good

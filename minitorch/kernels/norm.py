@@ -229,6 +229,12 @@ def rows_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight, 
         task = take(counter)
 
 
+@inner
+def row(x, r, width, first, count):
+    """`count` elements of row r of a flat (N, width), from `first` on."""
+    return x[r * width + first : r * width + first + count]
+
+
 @njit(fastmath=FUSED)
 def columns(counter, x, z, mean, var, weight, bias, eps):
     """One thread. x, z: flat (count, C); the rest (C). Sums of BLOCK rows, and from those the sums in float64."""
@@ -237,31 +243,51 @@ def columns(counter, x, z, mean, var, weight, bias, eps):
     kind = x.dtype.type
     total, squares, part = np.empty(COLUMNS), np.empty(COLUMNS), np.empty(COLUMNS, x.dtype)
     slope, offset, middle = np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype)
+    fours = count - count % 4  # four rows at once: a quarter of the loads and stores of the sums
     first = take(counter) * COLUMNS
     while first < width:
         w = min(COLUMNS, width - first)
         total[:] = 0
         squares[:] = 0
-        for block in range(0, count, BLOCK):
+        for block in range(0, fours, BLOCK):
             part[:w] = 0
-            for r in range(block, min(count, block + BLOCK)):
-                a = x[r * width + first : r * width + first + w]
+            for r in range(block, min(fours, block + BLOCK), 4):
+                a, b, c, d = (
+                    row(x, r, width, first, w),
+                    row(x, r + 1, width, first, w),
+                    row(x, r + 2, width, first, w),
+                    row(x, r + 3, width, first, w),
+                )
                 for i in range(w):
-                    part[i] += a[i]
+                    part[i] += (a[i] + b[i]) + (c[i] + d[i])
             for i in range(w):
                 total[i] += part[i]
+        for r in range(fours, count):
+            a = row(x, r, width, first, w)
+            for i in range(w):
+                total[i] += a[i]
         for i in range(w):
             total[i] /= count
             middle[i] = total[i]
-        for block in range(0, count, BLOCK):
+        for block in range(0, fours, BLOCK):
             part[:w] = 0
-            for r in range(block, min(count, block + BLOCK)):
-                a = x[r * width + first : r * width + first + w]
+            for r in range(block, min(fours, block + BLOCK), 4):
+                a, b, c, d = (
+                    row(x, r, width, first, w),
+                    row(x, r + 1, width, first, w),
+                    row(x, r + 2, width, first, w),
+                    row(x, r + 3, width, first, w),
+                )
                 for i in range(w):
-                    d = a[i] - middle[i]
-                    part[i] += d * d
+                    p, q, s, t = a[i] - middle[i], b[i] - middle[i], c[i] - middle[i], d[i] - middle[i]
+                    part[i] += (p * p + q * q) + (s * s + t * t)
             for i in range(w):
                 squares[i] += part[i]
+        for r in range(fours, count):
+            a = row(x, r, width, first, w)
+            for i in range(w):
+                p = a[i] - middle[i]
+                squares[i] += p * p
         for i in range(w):
             c, rounding = first + i, total[i] - middle[i]
             square = max(squares[i] / count - rounding * rounding, 0.0)
@@ -287,24 +313,30 @@ def columns_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weigh
         np.empty(COLUMNS, x.dtype),
     )
     for_g, for_x, constant = np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype)
+    pairs = count - count % 2  # two rows at once
     first = take(counter) * COLUMNS
     while first < width:
         w = min(COLUMNS, width - first)
         middle = mean[first : first + w]
         one[:] = 0
         two[:] = 0
-        for block in range(0, count, BLOCK):
+        for block in range(0, pairs, BLOCK):
             part[:w] = 0
             product[:w] = 0
-            for r in range(block, min(count, block + BLOCK)):
-                here = slice(r * width + first, r * width + first + w)
-                b, c = grad[here], x[here]
+            for r in range(block, min(pairs, block + BLOCK), 2):
+                b, d = row(grad, r, width, first, w), row(grad, r + 1, width, first, w)
+                c, e = row(x, r, width, first, w), row(x, r + 1, width, first, w)
                 for i in range(w):
-                    part[i] += b[i]
-                    product[i] += b[i] * (c[i] - middle[i])
+                    part[i] += b[i] + d[i]
+                    product[i] += b[i] * (c[i] - middle[i]) + d[i] * (e[i] - middle[i])
             for i in range(w):
                 one[i] += part[i]
                 two[i] += product[i]
+        for r in range(pairs, count):
+            b, c = row(grad, r, width, first, w), row(x, r, width, first, w)
+            for i in range(w):
+                one[i] += b[i]
+                two[i] += b[i] * (c[i] - middle[i])
         for i in range(w):
             c = first + i
             std = math.sqrt(var[c] + eps)
@@ -348,6 +380,10 @@ def flat(array, size, otherwise, dtype):
     return np.full(size, otherwise, dtype) if array is None else plain(array).reshape(-1)
 
 
+def repeated(vector, count):
+    return vector if len(vector) == count else np.broadcast_to(vector, count).copy()
+
+
 def normalized(input, weight=None, bias=None, *, dims, eps):
     """z = (x - mean) / sqrt(var + eps) * weight + bias, and the mean and variance over `dims` (kept with size 1)."""
     shape, dtype = input.shape, input.dtype
@@ -362,7 +398,7 @@ def normalized(input, weight=None, bias=None, *, dims, eps):
     else:
         w, b = flat(weight, inside, 1, dtype), flat(bias, inside if weight is None else weight.size, 0, dtype)
         if inside == length == 1:
-            w, b = np.broadcast_to(w, groups).copy(), np.broadcast_to(b, groups).copy()
+            w, b = repeated(w, groups), repeated(b, groups)
             threads.run(columns, count, x.reshape(-1), z.reshape(-1), mean, var, w, b, eps)
         else:
             threads.run(strips, count, x.reshape(-1), z.reshape(-1), mean, var, w, b, eps, sizes)
@@ -392,7 +428,7 @@ def norm_backward(grad, grad_mean, grad_var, input, mean, var, weight=None, *, d
         w = flat(weight, inside, 1, dtype)
         if inside == length == 1:
             sums = np.empty((2, groups))
-            w = np.broadcast_to(w, groups).copy()
+            w = repeated(w, groups)
             threads.run(columns_backward, count, *tables, *statistics, w, sums.reshape(-1), eps)
         else:
             sums = np.empty(2 * groups * inside)

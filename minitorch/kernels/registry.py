@@ -114,6 +114,7 @@ KERNELS: dict[str, Kernel] = {
     "add_at": Kernel("indexing", 64),
     "gather_at": Kernel("indexing", 512),
     "scatter_zeros": Kernel("indexing", 64),
+    "topk_dim": Kernel("ranks", 256),
     "copied": Kernel("transpose", 4096),
     **dict.fromkeys(("mse", "huber", "smooth_l1", "bce_with_logits"), Kernel("losses", 2048)),
     "resample": Kernel("resample", 1024),

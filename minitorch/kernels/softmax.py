@@ -6,6 +6,7 @@
 
 The maximum is subtracted so that no exp overflows. Sums are taken in chunks, and the chunks are added
 in float64: a row of a million float32 loses nothing.
+Rows shorter than SHORT would leave most of a vector empty: of those, the exponentials of a whole table are one loop.
 A NaN anywhere in a row, or a row of -inf alone, gives NaN throughout, as the formulas do.
 """
 
@@ -25,12 +26,59 @@ __all__ = ["log_softmax", "log_softmax_backward", "logsumexp_dims", "softmax", "
 
 CHUNK = 1024  # elements summed in their own precision, in dozens of partial sums
 TASK = 16384  # elements of a task, about: what fits into the caches
+SHORT = 32
+
+
+@inner
+def short_exponentials(x, greatest, powers):
+    """greatest = the maximum of each row, powers = exp(x - greatest), for (count, width)."""
+    for row in range(len(x)):
+        a, b = x[row], powers[row]
+        most = a[0]
+        for i in range(1, len(a)):
+            most = larger(a[i], most)
+        for i in range(len(a)):
+            b[i] = a[i] - most
+        greatest[row] = most
+    flat = powers.reshape(-1)
+    for i in range(len(flat)):
+        flat[i] = exp(flat[i])
+
+
+@inner
+def short_sum(powers):
+    total = 0.0
+    for i in range(len(powers)):
+        total = add(total, np.float64(powers[i]))
+    return total
+
+
+@inner
+def short_softmax(x, y, logarithm):
+    """`softmax_of` for short rows."""
+    greatest = np.empty(len(x), x.dtype)
+    powers = np.empty_like(y) if logarithm else y
+    short_exponentials(x, greatest, powers)
+    for row in range(len(x)):
+        a, b, c = x[row], powers[row], y[row]
+        total = short_sum(b)
+        if logarithm:
+            shift = x.dtype.type(math.log(total))
+            for i in range(len(a)):
+                c[i] = (a[i] - greatest[row]) - shift
+        else:
+            factor = x.dtype.type(1 / total)
+            for i in range(len(a)):
+                c[i] = b[i] * factor
 
 
 @inner
 def softmax_of(x, y, logarithm):
     """y = softmax(x), or its logarithm, for (count, width)."""
     width = x.shape[1]
+    if width < SHORT:
+        short_softmax(x, y, logarithm)
+        return
     kind, zero = x.dtype.type, x.dtype.type(0)
     for row in range(len(x)):
         a, b = x[row], y[row]

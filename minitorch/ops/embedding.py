@@ -14,8 +14,13 @@ from ..core.levels import per_example
 from ..core.lifted import numbers
 from ..core.op import LINEAR, SAME, function, op
 from ..core.tensor import Tensor, bump_version, wrap
-from ..shapes import as_int
+from ..shapes import as_int, within
 from .resample import add_at
+
+
+def taken(table: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """table[index], in half the time where rows lie in one piece (`take` would copy another table whole)."""
+    return table.take(index, 0) if table.flags.c_contiguous else table[index]
 
 
 @op(
@@ -26,7 +31,7 @@ from .resample import add_at
 )
 def rows(weight, input, *, coefficient):
     """z[j] = weight[input[j]], times coefficient[j] if there is one: weight (n, ...), input (*), z (*, ...)."""
-    z = weight[input]
+    z = taken(weight, input)
     return z if coefficient is None else z * scale_of(coefficient, z)
 
 
@@ -62,7 +67,7 @@ def scale_of(coefficient: np.ndarray, z: np.ndarray) -> np.ndarray:
 )
 def embedding_rows(weight, input, *, padding_idx, scale_grad_by_freq):
     """z[j] = weight[input[j]]; row `padding_idx` gets no gradient, the others may get one divided by their count."""
-    return weight[input]
+    return taken(weight, input)
 
 
 def gradient_shares(index: np.ndarray, padding_idx, scale_grad_by_freq: bool) -> np.ndarray | None:
@@ -78,17 +83,20 @@ def gradient_shares(index: np.ndarray, padding_idx, scale_grad_by_freq: bool) ->
     return share
 
 
+_INDICES = (np.dtype(np.int64), np.dtype(np.int32))
+
+
 def check_indices(name: str, input, weight, no_such_row: type = IndexError) -> None:
     """TypeError or RuntimeError for what are no indices and no table; `no_such_row` for an index out of range."""
     for argument, value in (("input", input), ("weight", weight)):
         if not isinstance(value, Tensor):
             raise TypeError(f"{name}(): argument '{argument}' must be Tensor, not {type(value).__name__}")
-    if input.array.dtype not in (np.int64, np.int32):
+    if input.array.dtype not in _INDICES:
         raise RuntimeError(f"{name}(): expected indices of type int64 or int32, but got {input.dtype}")
     if weight.array.ndim != 2:
         raise RuntimeError(f"{name}(): 'weight' must be 2-D, but got size {list(weight.array.shape)}")
     index = numbers(input.array)
-    if index.size and not (0 <= index.min() and index.max() < len(weight.array)):
+    if not within(index, len(weight.array)):
         wrong = index[(index < 0) | (index >= len(weight.array))][0]
         raise no_such_row(f"{name}(): index out of range in self: {wrong} for a table of {len(weight.array)} rows")
 

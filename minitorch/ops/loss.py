@@ -14,6 +14,7 @@ import numpy as np
 from ..core.op import GENERAL, LINEAR, SAME, function, op
 from ..core.state import state
 from ..core.tensor import Tensor
+from ..shapes import within
 from .pick import on_lines
 from .reduce import add_reduce, mean, sum
 from .softmax import log_softmax, log_softmax_backward
@@ -60,14 +61,12 @@ def per_element(g: Tensor, size, reduction: str) -> Tensor:
 
 def _weights(target: np.ndarray, weight: np.ndarray | None, classes: int, ignore_index: int, dtype):
     """(classes to look up, weight of each target): the weight of one that is ignored is 0. IndexError out of range."""
-    if target.size and (ignore_index < 0 or ignore_index >= classes) and target.dtype == np.int64:
-        # The common case in one pass: nothing is ignored, and a negative target would be a huge unsigned number.
-        if np.maximum.reduce(target.view(np.uint64), None) < classes:
-            return target, None if weight is None else weight[target]
+    if (ignore_index < 0 or ignore_index >= classes) and within(target, classes):  # the common case: nothing is ignored
+        return target, None if weight is None else weight[target]
     counted = target != ignore_index
     every = bool(counted.all())
     index = target if every else np.where(counted, target, 0)
-    if index.size and not (0 <= np.minimum.reduce(index, None) and np.maximum.reduce(index, None) < classes):
+    if not within(index, classes):
         wrong = index[(index < 0) | (index >= classes)].flat[0]
         raise IndexError(f"Target {wrong} is out of bounds for {classes} classes.")
     if weight is None:
@@ -242,14 +241,19 @@ def cross_entropy_of_classes(input, target, weight=None, *, ignore_index, reduct
 
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_INDEX = np.dtype(np.int64)
 
 
 def _in_one_pass(input: Tensor, target: Tensor, weight: Tensor | None) -> bool:
-    """Whether `cross_entropy_of_classes` serves. Whoever watches the operations sees the two that define it instead."""
-    x = input.array
+    """Whether `cross_entropy_of_classes` serves, and input and target fit.
+
+    Whoever watches the operations sees the two that define it instead.
+    """
+    x, y = input.array, target.array
     return (
-        x.ndim == 2 and x.size > 0 and x.dtype in _FLOATS and target.array.dtype == np.int64
-        and state.trace is None and (weight is None or not weight.requires_grad)
+        x.ndim == 2 and y.ndim == 1 and len(x) == len(y) and x.size > 0 and x.dtype in _FLOATS and y.dtype == _INDEX
+        and state.trace is None
+        and (weight is None or (weight.array.shape == x.shape[1:] and not weight.requires_grad))
     )  # fmt: skip
 
 
@@ -272,13 +276,13 @@ def cross_entropy(
     reduction = reduction_of(reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if label_smoothing == 0 and _in_one_pass(input, target, weight):
+        return cross_entropy_of_classes(input, target, weight, ignore_index=ignore_index, reduction=reduction)
     probabilities = target.array.shape == input.array.shape
     if probabilities:
         _check_probabilities(input, target, weight, ignore_index)
     else:
         _check_target("cross_entropy", input, target, weight)
-        if label_smoothing == 0 and _in_one_pass(input, target, weight):
-            return cross_entropy_of_classes(input, target, weight, ignore_index=ignore_index, reduction=reduction)
     logs = log_softmax(input, dim=min(1, input.array.ndim - 1))
     if probabilities:
         return _with_probabilities(logs, target, weight, reduction, label_smoothing)

@@ -194,7 +194,7 @@ def check_vector(name: str, argument: str, value, channels: int) -> None:
 
 def per_channel(value, ndim: int):
     """A vector (C) shaped so that it broadcasts against (N, C, ...)."""
-    return None if value is None else value.reshape(-1, *[1] * (ndim - 2))
+    return value if value is None or ndim == 2 else value.reshape(-1, *[1] * (ndim - 2))
 
 
 def update_running(running: Tensor, now: Tensor, momentum: float, factor: float = 1.0) -> None:
@@ -203,10 +203,21 @@ def update_running(running: Tensor, now: Tensor, momentum: float, factor: float 
         wide, double = now.detach().reshape(running.array.shape), np.dtype(np.float64)
         copy_(running, cast(running, dtype=double) * (1 - momentum) + cast(wide, dtype=double) * (factor * momentum))
         return
-    old = running.array.astype(np.float64)
-    new = now.array.astype(np.float64).reshape(old.shape) * factor
-    running.array[...] = (1 - momentum) * old + momentum * new
+    array = running.array
+    new = array.astype(np.float64)
+    new *= 1 - momentum
+    new += now.array.reshape(array.shape).astype(np.float64) * (factor * momentum)
+    array[...] = new
     bump_version(running)
+
+
+def count_batch(counter: Tensor) -> None:
+    """counter += 1, in place and unrecorded."""
+    if state.levels:
+        counter.add_(1)
+    else:
+        counter.array += 1
+        bump_version(counter)
 
 
 @function(torch="nn.functional.batch_norm")

@@ -21,7 +21,7 @@ from ..core.lifted import numbers
 from ..core.op import GENERAL, KEEP, LINEAR, function, op
 from ..core.promote import number
 from ..core.tensor import Tensor, wrap
-from ..shapes import as_int, broadcast_shapes, contiguous_strides, normalize_dim
+from ..shapes import as_int, broadcast_shapes, contiguous_strides, normalize_dim, within
 from ..strided import is_dense
 from .comparison import choose, eq
 from .convert import cast, contiguous
@@ -102,7 +102,7 @@ def _check_index(name: str, index: Tensor) -> None:
 def _check_range(index: np.ndarray, n: int, dim: int) -> None:
     """RuntimeError for an index that is negative or beyond n - 1."""
     index = numbers(index)
-    if index.size and index.view(f"u{index.itemsize}").max() >= n:  # negative ones count as very large
+    if not within(index, n):
         wrong = index[(index < 0) | (index >= n)].flat[0]
         raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {n}")
 
@@ -225,9 +225,8 @@ def _vector(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, 
 
 
 def _check_bounds(index: Tensor, n: int, negative: bool = False) -> None:
-    low = -n if negative else 0
     array = numbers(index.array)
-    if array.size and (array.min() < low or array.max() >= n):
+    if not within(array + n if negative else array, 2 * n if negative else n):
         raise IndexError(f"index out of range in self: {array.min()} to {array.max()} for a dimension of size {n}")
 
 
