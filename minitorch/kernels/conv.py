@@ -11,7 +11,9 @@ are three of which the first have size 1.
 
     depthwise.py     one channel in, one out                 correlate.py   few output channels: pixels in the lanes
     winograd.py      3 x 3 at stride 1, enough tiles         channels.py    all others: channels in the lanes
-    blas.py          1 x 1: products of matrices             conv_ways.py   what each of them is given
+    blas.py          1 x 1: products of matrices
+
+conv_ways.py and depthwise_ways.py have what each of them is given.
 """
 
 from __future__ import annotations
@@ -27,9 +29,6 @@ from .conv_ways import (
     channels_forward,
     channels_input,
     channels_weight,
-    depthwise_forward,
-    depthwise_input,
-    depthwise_weights,
     pixels_forward,
     pixels_in_lanes,
     pixels_input,
@@ -38,15 +37,20 @@ from .conv_ways import (
     pointwise_input,
     pointwise_weight,
     problem,
-    small_forward,
-    small_input,
-    small_planes,
-    small_weight,
     window,
     winograd_forward,
     winograd_input,
     winograd_weight,
 )  # fmt: skip
+from .depthwise_ways import (
+    depthwise_forward,
+    depthwise_input,
+    depthwise_weights,
+    small_forward,
+    small_input,
+    small_planes,
+    small_weight,
+)
 from .jit import plain
 from .registry import accelerates
 
@@ -117,7 +121,7 @@ def conv_input(grad, weight, *, size, stride, padding, dilation, groups):
     if pointwise(p):
         pointwise_input(p, grad, weight, out)
     elif single_channels(p):
-        (small_input if small_planes(p) else depthwise_input)(p, grad, weight, out)
+        (small_input if small_planes(p) and p.stride == (1, 1, 1) else depthwise_input)(p, grad, weight, out)
     elif worth_winograd(p, tiles_of(p.batch, p.size), crossovers.WINOGRAD) and max(p.padding) <= 2:
         winograd_input(p, grad, weight, out)
     elif pixels_in_lanes(p, p.inputs) and p.stride == (1, 1, 1):

@@ -13,8 +13,8 @@ ALONE_VECTOR = 9000  # the same for a product with a vector
 TWO_ROWS = 40000  # elements of the second matrix, from which on two rows are two products with a vector
 TINY_PRODUCTS = 64  # multiply-adds of each matrix of a batch, up to which plain loops are faster
 
-# Convolutions, of the ways in conv_ways.py.
+# Convolutions, of the ways in conv_ways.py and depthwise_ways.py.
 CHANNELS = 13  # channels of the result per group, from which on they fill the lanes better than pixels
-SMALL_PLANE = 1024  # pixels, up to which a depthwise convolution takes the plane as one run
+SMALL_PLANE = 1600  # pixels, up to which a depthwise convolution takes the plane as one run (at a stride: its columns)
 WINOGRAD = 64  # 2 x 2 tiles in the batch that pay for transforming the filters,
 WINOGRAD_WEIGHT = 150  # and for transforming their gradient back

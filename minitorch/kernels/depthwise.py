@@ -19,8 +19,9 @@ and all, once for each column of the filter, and in each run those columns are z
 
         shift +1   | 0 x x x x x x | 0 x x x x x x | ..      y[q] = sum over taps of weight * run[shift][q + row * width + shift]
 
-With a stride, all positions are computed and every second is kept, or, for the gradients, the others are zero: four times
-the arithmetic for nothing, but in whole vectors.
+With a stride that divides the width, a run holds every second column only, the even ones or the odd ones: taken out of the flat
+plane in one go, since then every row begins alike. All rows are computed and every second is kept, or, for the weight's gradient,
+the others are zero. Where the width is odd, the columns are treated so too: more arithmetic for nothing, but in whole vectors.
 
 Operations: 2 T a pixel; memory: each number of image and result once. (torch: "depthwise" kernels of oneDNN.)
 """
@@ -113,34 +114,37 @@ class Runs(NamedTuple):
 
 
 @lru_cache(256)
-def runs_of(size: tuple[int, int], taps: tuple[tuple[int, int], ...], lanes: int) -> Runs:
-    """taps: the (row, column) that position (0, 0) sees through each tap."""
-    shifts = sorted({column for _, column in taps})
-    plane, vector = size[0] * size[1], ROW_VECTORS * lanes
-    margin = max(abs(row) * size[1] + abs(column) for row, column in taps)
+def runs_of(size: tuple[int, int], taps: tuple[tuple[int, int], ...], apart: int, lanes: int) -> Runs:
+    """taps: the (row, column) that position (0, 0) sees through each tap. A run takes columns that are so far `apart`."""
+    shifts, columns = sorted({column for _, column in taps}), size[1] // apart
+    plane, vector = size[0] * columns, ROW_VECTORS * lanes
+    margin = max(abs(row) * columns + abs(column // apart) for row, column in taps)
     pitch = margin + plane + margin + vector
-    offsets = [shifts.index(column) * pitch + margin + row * size[1] + column for row, column in taps]
+    offsets = [shifts.index(column) * pitch + margin + row * columns + column // apart for row, column in taps]
     return Runs((plane, margin, pitch), np.array(shifts, np.int64), np.array(offsets, np.int64))
 
 
 @inner
-def spread(source, start, height, width, step, run, to, all_columns):
-    """run[to:] = the plane (height, width) at `start`, `step` rows and columns apart in rows of all_columns; the rest is left."""
-    if step == 1 and width == all_columns:
+def spread(source, start, height, width, row_step, step, run, to, all_columns):
+    """run[to:] = the plane (height, width) at `start`, row_step rows and `step` columns apart in rows of all_columns; the rest is left."""
+    if row_step == step == 1 and width == all_columns:
         copy_run(run, to, 1, source, start, 1, height * width)
     else:
         for i in range(height):
-            copy_run(run, to + i * step * all_columns, step, source, start + i * width, 1, width)
+            copy_run(run, to + i * row_step * all_columns, step, source, start + i * width, 1, width)
 
 
 @inner
-def load_runs(source, start, height, width, step, runs, shifts, rows, columns, sizes):
-    """The run of each shift of the plane (height, width) at `start`, spread over (rows, columns)."""
+def load_runs(source, start, height, width, runs, shifts, rows, columns, apart, sizes):
+    """The run of each shift of the plane (height, width) at `start`, within (rows, columns): of its columns, those so far `apart`."""
     _, margin, pitch = sizes
     for s in range(len(shifts)):
-        to = s * pitch + margin
-        spread(source, start, height, width, step, runs, to, columns)
-        begin, end = max(0, columns + shifts[s]) if shifts[s] < 0 else 0, columns if shifts[s] < 0 else shifts[s]
+        to, shift = s * pitch + margin, shifts[s] // apart
+        if apart == 1:
+            spread(source, start, height, width, 1, 1, runs, to, columns)
+        else:
+            copy_run(runs, to, 1, source, start + shifts[s] % apart, apart, rows * columns)
+        begin, end = max(0, columns + shift) if shift < 0 else 0, columns if shift < 0 else shift
         for i in range(rows):
             for j in range(begin, end):
                 runs[to + i * columns + j] = 0
@@ -148,11 +152,11 @@ def load_runs(source, start, height, width, step, runs, shifts, rows, columns, s
 
 @njit
 def depthwise_runs(
-    counter, source, weight, out, channels, shifts, taps, source_size, out_size, size, steps, sizes, lanes
+    counter, source, weight, out, channels, shifts, taps, source_size, out_size, size, step, apart, sizes, lanes
 ):
-    """One thread. As `depthwise`: the planes (source_size), steps[0] apart in a plane `size`, give (out_size), steps[1] apart in it."""
+    """One thread. As `depthwise`: the planes (source_size), in planes `size`, give (out_size), `step` apart in it."""
     plane, _, pitch = sizes
-    rows, columns = size
+    rows, columns = size[0], size[1] // apart
     height, width = source_size
     vector = ROW_VECTORS * lanes
     runs = np.zeros(len(shifts) * pitch, source.dtype)
@@ -163,35 +167,38 @@ def depthwise_runs(
     task = take(counter)
     while task * group < planes:
         for p in range(task * group, min(planes, (task + 1) * group)):
-            load_runs(source, p * height * width, height, width, steps[0], runs, shifts, rows, columns, sizes)
+            load_runs(source, p * height * width, height, width, runs, shifts, rows, columns, apart, sizes)
             mine = weight[p % channels * count : (p % channels + 1) * count]
             for q in range(0, plane, vector):
                 row_tile(flat, q, runs, q, taps, mine, 0, count)
-            if steps[1] == 1 and out_size[1] == columns:
+            if step == 1 and out_size[1] == columns:
                 copy_run(out, p * out_plane, 1, flat, 0, 1, out_plane)
             else:
                 for i in range(out_size[0]):
                     copy_run(
-                        out, p * out_plane + i * out_size[1], 1, flat, i * steps[1] * columns, steps[1], out_size[1]
+                        out, p * out_plane + i * out_size[1], 1, flat, i * step * columns, step // apart, out_size[1]
                     )  # fmt: skip
         task = take(counter)
 
 
 @njit
-def depthwise_runs_weight(counter, image, grad, out, channels, shifts, taps, size, grad_size, step, sizes, lanes):
+def depthwise_runs_weight(
+    counter, image, grad, out, channels, shifts, taps, size, grad_size, step, apart, sizes, lanes
+):
     """One thread. As `depthwise_weight`."""
     plane, _, pitch = sizes
-    rows, columns = size
+    rows, columns = size[0], size[1] // apart
     height, width = grad_size
+    image_plane = size[0] * size[1]
     runs = np.zeros(len(shifts) * pitch, image.dtype)
     flat = np.zeros(plane + lanes, image.dtype)
-    batch = len(image) // (plane * channels)
+    batch = len(image) // (image_plane * channels)
     c = take(counter)
     while c < channels:
         for n in range(batch):
             p = n * channels + c
-            load_runs(image, p * plane, rows, columns, 1, runs, shifts, rows, columns, sizes)
-            spread(grad, p * height * width, height, width, step, flat, 0, columns)
+            load_runs(image, p * image_plane, rows, columns, runs, shifts, rows, columns, apart, sizes)
+            spread(grad, p * height * width, height, width, step, step // apart, flat, 0, columns)
             for t in range(0, len(taps), DOT_TAPS):
                 valid = min(DOT_TAPS, len(taps) - t)
                 dot_taps(out, c * len(taps) + t, flat, runs, taps, t, valid, (plane + lanes - 1) // lanes)
