@@ -394,3 +394,29 @@ def test_batching_rules_against_a_loop(name):
             for sample in database.samples(info, "float64", "cpu", 2, made=8):
                 found = check_vmap(sample)
                 assert found is None, f"{sample}: {found}"
+
+
+PRODUCTS = {
+    "dot": lambda T, a: T.dot(a[0], a[1]),
+    "inner": lambda T, a: T.inner(a[0], a[1]),
+    "addmv": lambda T, a: T.addmv(a[:, 0], a, a[0], beta=2, alpha=3),
+    "addmm": lambda T, a: T.addmm(a, a, a, beta=3),
+    "linear": lambda T, a: T.nn.functional.linear(a, a, a[0]),
+}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64", "float16", "bfloat16"])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_of_integers_and_half_types_under_vmap(name, dtype):
+    """The type of the examples stays, and half types are rounded once: bit for bit what the loop gives."""
+    values = np.random.default_rng(1).integers(-9, 9, (3, 16, 16)) / (1 if "int" in dtype else 7)
+    for lib in (minitorch, torch):
+        batch = lib.tensor(values).to(getattr(lib, dtype))
+        whole = lib.func.vmap(lambda a, lib=lib: PRODUCTS[name](lib, a))(batch)
+        each = lib.stack([PRODUCTS[name](lib, a) for a in batch])
+        assert whole.dtype == each.dtype == batch.dtype
+        assert lib is torch or lib.equal(whole, each)
+
+
+def test_a_product_times_zero_has_the_examples_of_what_is_added():
+    agree(lambda T, F, A: F.vmap(lambda a: T.addmv(a, T.ones(3, 2).double(), T.ones(2).double(), beta=0))(A[:, :3]), X)

@@ -9,6 +9,7 @@ from ..core.tensor import Tensor
 from ..ops.arithmetic import mul
 from ..ops.conv import FAMILY
 from ..ops.extrema import amax_dims, amin_dims
+from ..ops.half import narrowed, widened
 from ..ops.loss import nll_loss, nll_loss_backward
 from ..ops.matmul import linear_layer, matmul
 from ..ops.norm import norm_backward
@@ -81,14 +82,19 @@ def factors(batch: Batch):
 
 @batches("dot")
 def dot_products(batch: Batch):
-    return sum_dims(mul(*batch.values), dim=(1,), keepdim=False)
+    a, b = batch.values
+    if a.array.dtype.char in "fd":
+        return sum_dims(mul(a, b), dim=(1,), keepdim=False)
+    # Sums of integers would be int64, products of half types rounded one by one.
+    row, column = insert_dim(a, dim=a.array.ndim - 1), insert_dim(b, dim=b.array.ndim)
+    return squeeze_dims(matmul(row, column), dims=(1, 2))
 
 
 @batches("linear_layer")
 def layers(batch: Batch):
-    x, weight, bias = batch.values
-    if not batch.mapped[1] and (bias is None or not batch.mapped[2]):
-        return linear_layer(x, weight, bias)
+    if not batch.mapped[1] and (batch.values[2] is None or not batch.mapped[2]):
+        return linear_layer(*batch.values)
+    x, weight, bias = widened(*batch.values)
     rank = max(batch.rank(0), 2)
     if batch.mapped[0]:
         x = reshape(x, (batch.size, 1, *batch.shape(0))) if batch.rank(0) == 1 else x
@@ -101,21 +107,23 @@ def layers(batch: Batch):
     z = matmul(x, transposed)
     if batch.rank(0) == 1:
         z = squeeze_dims(z, dims=(1,))
-    if bias is None:
-        return z
-    return z + (with_rank(bias, batch.rank(0)) if batch.mapped[2] else bias)
+    if bias is not None:
+        z = z + (with_rank(bias, batch.rank(0)) if batch.mapped[2] else bias)
+    return narrowed(z, batch.values[0])
 
 
 @batches("add_product")
 def added_products(batch: Batch):
     beta, alpha = batch.params["beta"], batch.params["alpha"]
     rank = max([x.array.ndim for x in batch.examples])
-    start, a, b = batch.aligned(rank)
+    start, a, b = widened(*batch.aligned(rank))
     z = matmul(a, b)
     z = z * alpha if alpha != 1 else z
-    if beta == 0:
-        return z
-    return start * beta + z if beta != 1 else start + z
+    if beta:
+        z = start * beta + z if beta != 1 else start + z
+    elif not batch.mapped[1] and not batch.mapped[2]:  # only what is multiplied by 0 has examples
+        z = expand(z, (batch.size, *z.array.shape[-rank:]))
+    return narrowed(z, batch.values[0])
 
 
 # Images: the examples are more images of one batch, or, where each has a weight of its own, more groups of channels.
