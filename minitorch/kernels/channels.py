@@ -43,6 +43,9 @@ from .simd import ROWS, VECTORS, pixel_tile
 __all__ = ["Layout", "correlate_channels", "layout", "pack_weight", "sum_weight", "unpack_weight"]
 
 K_BLOCK = 256
+SIDE_BY_SIDE = (
+    4  # blocks of outputs packed at a time: what they read of one input lies together when the roles are changed
+)
 SOURCE_BYTES = 1 << 19  # of the copy of what a task sees, if more than one row fits
 PIXELS = 256  # of a task: each weight that is loaded serves all of them
 
@@ -140,41 +143,40 @@ def pack_weight(counter, weight, panels, channels, steps, places, pitches, lanes
     groups, outputs, inputs = channels
     width, taps = VECTORS * lanes, len(places)
     blocks = (outputs + width - 1) // width
+    parts = (blocks + SIDE_BY_SIDE - 1) // SIDE_BY_SIDE
     square = np.empty(lanes * width, weight.dtype)
-    in_order = steps[2] == taps and pitches[0] == taps and places[0] == 0  # (input, tap) lies as in the panels
+    ordered = pitches[0] == taps and places[0] == 0  # the taps lie as in the panels,
+    in_order = ordered and steps[2] == taps  # and so do the inputs
+    rows = inputs * taps if in_order else taps
     task = take(counter)
-    while task < groups * blocks:
-        group, o0 = task // blocks, task % blocks * width
-        valid = min(width, outputs - o0)
-        start = group * steps[0] + o0 * steps[1]
-        if in_order and valid == width:
-            rows, to = inputs * taps, task * inputs * taps * width
-            whole = rows // lanes * lanes
-            for k in range(0, whole, lanes):
-                for j in range(0, width, lanes):
-                    transpose_block(panels, to + k * width + j, width, weight, start + j * steps[1] + k, steps[1])
-            for k in range(whole, rows):
-                for j in range(width):
-                    panels[to + k * width + j] = weight[start + j * steps[1] + k]
-        else:
-            whole = taps // lanes * lanes if valid == width else 0
-            for c in range(inputs):
-                at, row = start + c * steps[2], task * inputs + c
-                for t in range(0, whole, lanes):
-                    for j in range(0, width, lanes):
-                        transpose_block(square, j, width, weight, at + j * steps[1] + t, steps[1])
-                    for i in range(lanes):
-                        if places[t + i] >= 0:
-                            copy_vectors(panels, (places[t + i] + row * pitches[t + i]) * width, square, i * width)
-                for t in range(whole, taps):
-                    to = (places[t] + row * pitches[t]) * width
-                    if places[t] < 0:
+    while task < groups * parts:
+        group, first = task // parts, task % parts * SIDE_BY_SIDE
+        for c in range(1 if in_order else inputs):
+            for block in range(first, min(blocks, first + SIDE_BY_SIDE)):
+                valid = min(width, outputs - block * width)
+                at = group * steps[0] + block * width * steps[1] + c * steps[2]
+                row = (group * blocks + block) * inputs + c
+                whole = rows // lanes * lanes if valid == width else 0
+                for k in range(0, whole, lanes):
+                    if ordered:
+                        for j in range(0, width, lanes):
+                            to = (row * taps + k) * width + j
+                            transpose_block(panels, to, width, weight, at + j * steps[1] + k, steps[1])
                         continue
+                    for j in range(0, width, lanes):
+                        transpose_block(square, j, width, weight, at + j * steps[1] + k, steps[1])
+                    for i in range(lanes):
+                        if places[k + i] >= 0:
+                            copy_vectors(panels, (places[k + i] + row * pitches[k + i]) * width, square, i * width)
+                for k in range(whole, rows):
+                    if not ordered and places[k] < 0:
+                        continue
+                    to = (row * taps + k if ordered else places[k] + row * pitches[k]) * width
                     if steps[1] == 1 and valid == width:
-                        copy_vectors(panels, to, weight, at + t)
+                        copy_vectors(panels, to, weight, at + k)
                     else:
                         for j in range(valid):
-                            panels[to + j] = weight[at + j * steps[1] + t]
+                            panels[to + j] = weight[at + j * steps[1] + k]
                         for j in range(valid, width):
                             panels[to + j] = 0
         task = take(counter)
