@@ -358,12 +358,18 @@ def scale_strips(counter, x, z, mean, scale, bias, length):
     outer = len(x) // (channels * length)
     a = take(counter)
     while a < outer:
-        for c in range(channels):
-            start = (a * channels + c) * length
-            middle, slope, offset = mean[c], scale[c], bias[c]
-            source, target = x[start : start + length], z[start : start + length]
-            for i in range(length):
-                target[i] = (source[i] - middle) * slope + offset
+        first = a * channels * length
+        if length == 1:  # the channels lie side by side
+            source, target = x[first : first + channels], z[first : first + channels]
+            for c in range(channels):
+                target[c] = (source[c] - mean[c]) * scale[c] + bias[c]
+        else:
+            for c in range(channels):
+                start = first + c * length
+                middle, slope, offset = mean[c], scale[c], bias[c]
+                source, target = x[start : start + length], z[start : start + length]
+                for i in range(length):
+                    target[i] = (source[i] - middle) * slope + offset
         a = take(counter)
 
 

@@ -26,7 +26,7 @@ from ..ops.reduce import add_reduce
 from ..shapes import reduced_shape
 from . import threads
 from .elementary import add
-from .jit import inner, njit, take
+from .jit import njit, take
 from .registry import accelerates
 
 __all__ = ["mean_all", "mean_dims", "std_dims", "sum_all", "sum_dims", "var_dims", "vector_norm_dims"]
@@ -39,36 +39,27 @@ WIDTH = 1024  # columns of a task: its sums stay in the L1 cache
 SHORT = 8  # rows shorter than this are left to the references, which add whole columns
 
 
-@inner
-def sum_of(x):
-    part = x.dtype.type(0)
-    for i in range(len(x)):
-        part = add(part, x[i])
-    return part
-
-
-@inner
-def square_sum(x):
-    part = x.dtype.type(0)
-    for i in range(len(x)):
-        part = add(part, x[i] * x[i])
-    return part
-
-
 @njit
-def sum_pieces(counter, x, out, width, pieces, squared):
-    """One thread. x: flat (A, width); out: flat (A, pieces), the sum of each piece, or of its squares."""
+def sum_pieces(counter, x, out, width, pieces, squared, divisor):
+    """One thread. x: flat (A, width); out: flat (A, pieces), the sum of each piece, or of its squares, over `divisor`."""
     many = TASK // min(width, CHUNK)
     first = take(counter) * many
     while first < len(out):
         row, start = first // pieces, first % pieces * CHUNK
         for k in range(first, min(len(out), first + many)):
-            piece = x[row * width + start : row * width + min(start + CHUNK, width)]
+            begin, end = row * width + start, row * width + min(start + CHUNK, width)
             total = 0.0
-            for j in range(0, len(piece), FEW):
-                few = piece[j : j + FEW]
-                total += square_sum(few) if squared else sum_of(few)
-            out[k] = total
+            for j in range(begin, end, FEW):
+                few = x[j : min(j + FEW, end)]
+                part = x.dtype.type(0)
+                if squared:
+                    for i in range(len(few)):
+                        part = add(part, few[i] * few[i])
+                else:
+                    for i in range(len(few)):
+                        part = add(part, few[i])
+                total += part
+            out[k] = total / divisor
             row, start = (row, start + CHUNK) if start + CHUNK < width else (row + 1, 0)
         first = take(counter) * many
 
@@ -135,7 +126,8 @@ def sums_at_end(input, width, squared=False):
     """The sum over each row of `width` neighbours in memory, or of its squares, in float64."""
     rows, pieces = pieces_of(input, width)
     out = np.empty((rows, pieces))
-    threads.run(sum_pieces, threads.threads_for(input.size), input.reshape(-1), out.reshape(-1), width, pieces, squared)
+    arrays = input.reshape(-1), out.reshape(-1)
+    threads.run(sum_pieces, threads.threads_for(input.size), *arrays, width, pieces, squared, 1.0)
     return out[:, 0] if pieces == 1 else np.add.reduce(out, 1)
 
 
@@ -149,6 +141,11 @@ def sums(input, dim, keepdim, divisor):
     if reduced:
         if size < SHORT:
             return None
+        if len(parts) < 3 and size <= CHUNK:
+            out = np.empty(shape, input.dtype)
+            arrays = input.reshape(-1), out.reshape(-1)
+            threads.run(sum_pieces, threads.threads_for(input.size), *arrays, size, 1, False, float(divisor))
+            return out
         total = sums_at_end(input, size)
         others = tuple([k for k, (_, reduced) in enumerate(parts[:-1]) if reduced])
         if others:

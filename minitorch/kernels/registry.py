@@ -50,11 +50,6 @@ def tiny(input, other):
     return other.ndim > 2 and input.shape[-2] * other.shape[-2] * other.shape[-1] <= crossovers.TINY_PRODUCTS
 
 
-def planes(input, *others, **params):
-    """Where every channel has one number only, NumPy's broadcasting runs along the channels, which is as quick."""
-    return input.ndim > 2
-
-
 def many_logits(grad, input, *others, **params):
     """The gradient of a loss may be one number; the work is the logits'."""
     return input.size >= KERNELS["cross_entropy_of_classes"].least
@@ -69,7 +64,7 @@ KERNELS: dict[str, Kernel] = {
     "max_pool2d_with_indices": Kernel("pool", 256),
     "scatter_planes": Kernel("pool", 256),
     "batch_norm_train": Kernel("norm", 64),
-    "batch_norm_eval": Kernel("norm", 64, planes),
+    "batch_norm_eval": Kernel("norm", 64),
     "instance_norm": Kernel("norm", 64),
     "layer_norm": Kernel("norm", 64),
     "group_norm": Kernel("norm", 64),

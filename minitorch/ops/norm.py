@@ -35,7 +35,7 @@ from ..dtypes import NUMPY_HALF, float32
 from ..shapes import as_int
 from .convert import cast, copy_
 from .family import renamed
-from .half import widened
+from .half import narrowed, widened
 from .reduce import add_reduce, sum_to_size
 
 
@@ -143,7 +143,7 @@ def apply(norm, input: Tensor, weight, bias, dims, eps) -> tuple[Tensor, Tensor,
     dtype=PROMOTE,
     vjp=dict(
         input=lambda g, var, weight, eps: scaled(g, var, weight, eps),
-        weight=lambda g, input, mean, var, eps: scaled(g * (input - mean), var, None, eps),
+        weight=lambda g, input, mean, var, eps: g * batch_norm_eval(input, mean, var, None, None, eps=eps),
         bias=lambda g: g,
     ),
     backward_name="NativeBatchNormBackward0",
@@ -256,14 +256,14 @@ def batch_norm(
     w, b = per_channel(w, len(shape)), per_channel(b, len(shape))
     if not training:
         mean, var = [per_channel(t.detach(), len(shape)) for t in widened(running_mean, running_var)]
-        return cast(batch_norm_eval(x, mean, var, w, b, eps=eps), dtype=input.array.dtype)
+        return narrowed(batch_norm_eval(x, mean, var, w, b, eps=eps), input)
     dims = (0, *range(2, len(shape)))
     z, mean, var = apply(BATCH, x, w, b, dims, eps)
     if running_mean is not None:
         n = count(shape, dims)
         update_running(running_mean, mean, momentum)
         update_running(running_var, var, momentum, n / (n - 1))
-    return cast(z, dtype=input.array.dtype)
+    return narrowed(z, input)
 
 
 def empty_norm(input: Tensor, weight, bias) -> Tensor:
@@ -300,7 +300,7 @@ def instance_norm(
         update_running(running_mean, mean.detach().mean(0), momentum)
     if running_var is not None:
         update_running(running_var, var.detach().mean(0), momentum, n / (n - 1))
-    return cast(z, dtype=input.array.dtype)
+    return narrowed(z, input)
 
 
 def last_dims(name: str, input: Tensor, normalized_shape, **parameters) -> tuple[int, ...]:
@@ -336,7 +336,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5) -> Ten
     dims = last_dims("layer_norm", input, normalized_shape, weight=weight, bias=bias)
     x, w, b = widened(input, weight, bias)
     z, _, _ = apply(LAYER, x, w, b, dims, eps)
-    return cast(z, dtype=input.array.dtype)
+    return narrowed(z, input)
 
 
 @function(torch=("nn.functional.group_norm", "group_norm"))
@@ -366,4 +366,4 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5) -> Tensor:
     grouped = x.reshape(shape[0], num_groups, shape[1] // num_groups, *shape[2:])
     w, b = [t if t is None else t.reshape(num_groups, -1, *[1] * (len(shape) - 2)) for t in (w, b)]
     z, _, _ = apply(GROUP, grouped, w, b, tuple(range(2, len(shape) + 1)), eps)
-    return cast(z.reshape(shape), dtype=input.array.dtype)
+    return narrowed(z.reshape(shape), input)
