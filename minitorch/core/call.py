@@ -429,6 +429,8 @@ def _recorded(op, inputs, params, out, nodes, recorded: bool):
 
 
 def _as_array(out, order=None):
+    if out.__class__ is ndarray and (order is None or out.flags.c_contiguous):
+        return out
     return out if isinstance(out, Lifted) else np.asarray(out, order=order)
 
 

@@ -125,6 +125,9 @@ idle: list[Worker] = []  # appending to and popping from a list are atomic
 
 def run(kernel, threads: int, *arguments) -> None:
     """Call kernel(counter, *arguments) in so many threads at once, this one among them; counter is int64 [0]."""
+    if threads == 1:
+        kernel(np.zeros(1, np.int64), *arguments)
+        return
     arguments = (np.zeros(1, np.int64), *arguments)
     workers = []
     for _ in range(threads - 1):
