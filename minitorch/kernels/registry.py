@@ -12,6 +12,7 @@ ran before, so that a program gives the same bits every time.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import warnings
@@ -251,12 +252,17 @@ def choose_draw(name: str, mode: str) -> Callable:
     return chosen
 
 
+@functools.cache
+def step_kernels() -> dict:
+    return importlib.import_module(".steps", __package__).STEPS
+
+
 def step_kernel(rule: str, params: list):
     """The kernel for an optimizer's rule of that name over `params`; None where NumPy is to run the rule itself."""
     if mode == "numpy" or (mode == "auto" and sum([p.array.size for p in params]) < 4096):
         return None
     try:
-        return importlib.import_module(".steps", __package__).STEPS.get(rule)
+        return step_kernels().get(rule)
     except ImportError:
         if mode == "numba":
             raise

@@ -14,6 +14,7 @@ The operations, and their order, are those of the rules in optim/, so every bit 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from math import sqrt
 from typing import NamedTuple
@@ -106,16 +107,22 @@ def adam_pieces(counter, like, table, pieces, shrink, decay, share1, beta2, root
         task = take(counter)
 
 
+@functools.lru_cache(64)
+def pieces_of(sizes: tuple[int, ...]) -> np.ndarray:
+    """Rows (row, start): parameters of these sizes, cut into tasks."""
+    cut = [(row, start) for row, size in enumerate(sizes) for start in range(0, size, PIECE)]
+    return np.array(cut, np.int64).reshape(-1, 2)
+
+
+LIKE = {dtype: np.empty(0, dtype) for dtype in (FLOAT32, FLOAT64)}
+
+
 def run(kernel, many: list, *options) -> None:
     """Run a kernel over the rows of arrays `many`: (param, grad, *state), all contiguous and of one type."""
-    sizes = [row[0].size for row in many]
-    table = np.array([n for size, row in zip(sizes, many, strict=True) for n in (size, *map(id, row))], np.int64)
-    pieces = np.array(
-        [n for k, size in enumerate(sizes) for start in range(0, size, PIECE) for n in (k, start)], np.int64
-    )
+    sizes = tuple([row[0].size for row in many])
+    table = np.array([(size, *map(id, row)) for size, row in zip(sizes, many, strict=True)], np.int64)
     threads.run(
-        kernel, threads.threads_for(3 * sum(sizes)), np.empty(0, many[0][0].dtype), table.reshape(len(many), -1),
-        pieces.reshape(-1, 2), *options,
+        kernel, threads.threads_for(3 * sum(sizes)), LIKE[many[0][0].dtype], table, pieces_of(sizes), *options,
     )  # fmt: skip
 
 

@@ -312,7 +312,7 @@ class PerParameter(Optimizer):
                     loss = closure()
             for group in self.param_groups:
                 _refuse_unsupported(group)
-                params = [p for p in group["params"] if p.grad is not None]
+                params = [p for p in group["params"] if p._grad is not None]
                 once = len(params) == len(set(map(id, params)))
                 self._kernel = step_kernel(type(self).rule.__name__, params) if once else None
                 self._collected: dict[tuple, tuple[dict, list]] = {}  # by the values of their options
@@ -328,7 +328,7 @@ class PerParameter(Optimizer):
 
     def _run(self, p: Tensor, *state: Tensor | None, **options) -> None:
         """Call the rule. Half types are computed in float32 and rounded once at the end."""
-        arrays = [p.array, p.grad.array, *[None if s is None else s.array for s in state]]
+        arrays = [p.array, p._grad.array, *[None if s is None else s.array for s in state]]
         if self._kernel is not None and self._kernel.suits(arrays, options):
             self._collected.setdefault(tuple(options.values()), (options, []))[1].append(arrays)
             bump_version(p)
