@@ -92,6 +92,18 @@ def recurrent(kind: str, lib, x, d):
     return layer(x.flatten()[: x.numel() // 1024 * 1024].reshape(64, -1, 16))[0].detach()
 
 
+def convolution(size: int, part: str, lib, x, d):
+    """A convolution of two images with 32 channels, or the gradient of its input or weight."""
+    lib.manual_seed(0)
+    layer = lib.nn.Conv2d(32, 32, size, padding=size // 2, bias=False).to(x.dtype)
+    images = x.flatten()[: 2 * 32 * 24 * 24].reshape(2, 32, 24, 24)
+    seen = images.detach().requires_grad_()
+    y = layer(seen)
+    if part == "output":
+        return y.detach()
+    return lib.autograd.grad(y, seen if part == "input" else layer.weight, images.flip(0).tanh())[0]
+
+
 LAST = ("1 of (2, N)", "all of (N)")  # operations on the last dimensions run here
 OTHERS: dict[str, Operation] = {
     "layer_norm": lambda lib, x, d: lib.nn.functional.layer_norm(x, x.shape[-1:]),
@@ -107,8 +119,14 @@ OTHERS: dict[str, Operation] = {
     "attention": lambda lib, x, d: heads(lib, x, False),
     "attention, causal": lambda lib, x, d: heads(lib, x, True),
     **{kind: partial(recurrent, kind) for kind in ("RNN", "LSTM", "GRU")},
+    **{
+        f"convolution {size} x {size}, {part}": partial(convolution, size, part)
+        for size in (1, 3, 5)
+        for part in ("output", "input", "weight")
+    },
 }
-SIZES: dict[str, int] = dict.fromkeys(("attention", "attention, causal", "RNN", "LSTM", "GRU"), 65_536) | {
+SHORT = ("attention", "attention, causal", "RNN", "LSTM", "GRU", *(name for name in OTHERS if "convolution" in name))
+SIZES: dict[str, int] = dict.fromkeys(SHORT, 65_536) | {
     "logcumsumexp": 100_000,
     "cumprod": 1_000_000,
     "diff of cumsum": 100_000,
