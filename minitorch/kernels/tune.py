@@ -1,7 +1,8 @@
 """Measure the limits of crossovers.py on the machine at hand, for `minitorch kernels tune`.
 
 Each limit lies between two ways of computing the same thing, one of which pays from some size on. Both are timed in turns over a
-range of sizes; the limit is the smallest size from which on the second way was never slower.
+range of sizes; the limit is the smallest size from which on (or the largest up to which) the second way was never slower.
+Not among them are ALONE and ALONE_VECTOR, which say when OpenBLAS begins to use several threads: they are its own limits.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import conv_ways, crossovers
+from . import conv_ways, crossovers, depthwise_ways
 from .matmul import matmul
 
 __all__ = ["LIMITS", "Row", "measure", "written"]
@@ -85,11 +86,24 @@ def tiles(part: str, ways: tuple[str, str]) -> Iterator[tuple]:
         yield from convolution(part, ways, shapes)
 
 
+def planes() -> Iterator[tuple]:
+    """From the smallest: one run over the plane pays up to the limit."""
+    batch, channels = 4, 64
+    for side in (7, 14, 20, 28, 32, 40, 48, 56):
+        x, w, y = draw(batch, channels, side, side), draw(channels, 1, 3, 3), draw(batch, channels, side, side)
+        p = conv_ways.problem(x.shape, w.shape, (side, side), (1, 1), (1, 1), (1, 1), channels, 4)
+        ways = depthwise_ways.depthwise_forward, depthwise_ways.small_forward
+        yield side * side, *[partial(way, p, x, w, y) for way in ways]
+
+
+UP_TO = ("TINY_PRODUCTS", "SMALL_PLANE")  # limits up to which the second way pays
+
 LIMITS: dict[str, Callable[[], Iterator[tuple]]] = {
     "TWO_ROWS": two_rows,
     "TINY_PRODUCTS": tiny_products,
     "CHANNELS": channels,
     "WINOGRAD": lambda: tiles("forward", ("channels_forward", "winograd_forward")),
+    "SMALL_PLANE": planes,
     "WINOGRAD_WEIGHT": lambda: tiles("weight", ("channels_weight", "winograd_weight")),
 }
 
@@ -101,7 +115,7 @@ def measure(name: str, rounds: int = 9) -> tuple[list[Row], int]:
     for row in rows:
         gains.setdefault(row.size, []).append(row.below / row.above)
     limit = None
-    for size in sorted(gains, reverse=name != "TINY_PRODUCTS"):  # from where the second way must be the faster one
+    for size in sorted(gains, reverse=name not in UP_TO):  # from where the second way must be the faster one
         if statistics.geometric_mean(gains[size]) < 1:
             break
         limit = size
