@@ -51,7 +51,7 @@ def _mse_slope(g, input, target, size, reduction):
     dtype=PROMOTE,
     vjp=dict(
         input=_mse_slope,
-        target=lambda g, input, target, size, reduction: -_mse_slope(g, input, target, size, reduction),
+        target=lambda g, input, target, size, reduction: _mse_slope(g, target, input, size, reduction),
     ),
     backward_name="MseLossBackward0",
 )
