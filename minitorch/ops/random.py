@@ -266,9 +266,9 @@ def bernoulli_like(input, *, values):
 def draw_bernoulli(name: str, p: np.ndarray, like: np.ndarray, generator) -> np.ndarray:
     """Draws with the probabilities `p`, broadcast to the shape of `like`, in its type and memory order."""
     check_floating(name, p.dtype)
-    if p.size and not ((p >= 0) & (p <= 1)).all():
-        raise RuntimeError(f"{name} expects all probabilities to be in [0, 1]")
     wide = p if p.dtype == np.float64 else p.astype(np.float32)
+    if wide.size and not ((wide >= 0) & (wide <= 1)).all():
+        raise RuntimeError(f"{name} expects all probabilities to be in [0, 1]")
     try:
         wide = np.broadcast_to(wide, like.shape)
     except ValueError:
