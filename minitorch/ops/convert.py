@@ -8,7 +8,7 @@ from .. import dtypes
 from ..core.inplace import apply_in_place, check_overlap
 from ..core.op import ELEMENTWISE, KEEP, LINEAR, function, op
 from ..core.promote import result_dtype
-from ..core.state import state
+from ..core.state import state, watched
 from ..core.tensor import Tensor, bump_version, node_of, wrap
 from ..devices import check_device
 from ..dtypes import as_numpy_dtype, dtype
@@ -204,7 +204,11 @@ def copy_(input: Tensor, src, non_blocking: bool = False) -> Tensor:
         raise RuntimeError(
             f"output with shape {list(input.array.shape)} doesn't match the broadcast shape {list(src.array.shape)}"
         )
-    if state.grad and (node_of(input) is not None or node_of(src) is not None) or state.trace is not None:
+    if (
+        state.grad
+        and (node_of(input) is not None or node_of(src) is not None)
+        or (watched.threads and state.trace is not None)
+    ):
         return apply_in_place("copy_", copied_over, input, (src,))
     check_overlap("copy_", input.array, (src,))
     try:

@@ -22,7 +22,7 @@ from ..core.inplace import apply_in_place, check_overlap
 from ..core.lifted import Lifted, layout_of
 from ..core.op import function
 from ..core.promote import number
-from ..core.state import state
+from ..core.state import state, watched
 from ..core.tensor import Tensor, bump_version, node_of, wrap
 from .convert import copy_, fill_
 from .part import ALL, out_of_range, select_view, slice_view
@@ -261,7 +261,7 @@ def getitem(input: Tensor, index) -> Tensor:
     """
     array = input.array
     key = _everyday(index)
-    if key is not None and state.trace is None:
+    if key is not None and (not watched.threads or state.trace is None):
         try:
             out = array[key]
         except IndexError as error:
@@ -290,7 +290,7 @@ def _take(input: Tensor, indices) -> Tensor:
     if 0 in input.array.shape:
         _check_reachable(input.array.shape, indices)
     try:
-        if state.trace is None and not (state.grad and node_of(input) is not None):
+        if (not watched.threads or state.trace is None) and not (state.grad and node_of(input) is not None):
             return wrap(take_at.op.kernel(input.array, *indices))
         return take_at(input, *_as_tensors(indices))
     except IndexError as error:
@@ -394,7 +394,9 @@ def _fitted(input: Tensor, indices, values: Tensor) -> Tensor:
 def index_put_(input: Tensor, indices, values: Tensor, adds: bool = False) -> Tensor:
     """input[indices] = values (or += values) in place; `indices` as in `take_at`."""
     values = _of_one_type(input, indices, _fitted(input, indices, values), adds)
-    if state.trace is None and not (state.grad and (node_of(input) is not None or node_of(values) is not None)):
+    if (not watched.threads or state.trace is None) and not (
+        state.grad and (node_of(input) is not None or node_of(values) is not None)
+    ):
         check_overlap("index_put_", input.array, (values,))
         write_at(input.array, indices, values.array, adds)
         bump_version(input)

@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 
 from ..core.op import GENERAL, LINEAR, SAME, function, op
-from ..core.state import state
+from ..core.state import state, watched
 from ..core.tensor import Tensor
 from ..shapes import within
 from .pick import on_lines
@@ -252,7 +252,7 @@ def _in_one_pass(input: Tensor, target: Tensor, weight: Tensor | None) -> bool:
     x, y = input.array, target.array
     return (
         x.ndim == 2 and y.ndim == 1 and len(x) == len(y) and x.size > 0 and x.dtype in _FLOATS and y.dtype == _INDEX
-        and state.trace is None
+        and (not watched.threads or state.trace is None)
         and (weight is None or (weight.array.shape == x.shape[1:] and not weight.requires_grad))
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..core.call import view_of
 from ..core.op import KEEP, VIEW, function, op
-from ..core.state import state
+from ..core.state import state, watched
 from ..core.tensor import Tensor
 from ..shapes import normalize_dim
 from .shape import one_sequence
@@ -36,7 +36,7 @@ def permute(input: Tensor, *order, dims: Sequence[int] | None = None) -> Tensor:
     """A view with the dimensions in the order `dims`."""
     ndim = input.array.ndim
     order = one_sequence(order, dims)
-    if state.trace is None:
+    if not watched.threads or state.trace is None:
         try:
             return view_of(input, permute_dims.op, {"dims": order}, input.array.transpose(order))
         except (TypeError, ValueError):
@@ -68,7 +68,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """A view with dimensions `dim0` and `dim1` exchanged."""
     array = input.array
     ndim = array.ndim
-    if not (-ndim <= dim0 < ndim and -ndim <= dim1 < ndim) or state.trace is not None:
+    if not (-ndim <= dim0 < ndim and -ndim <= dim1 < ndim) or (watched.threads and state.trace is not None):
         dim0, dim1 = normalize_dim(dim0, ndim, "transpose"), normalize_dim(dim1, ndim, "transpose")
         return swap_dims(input, dim0=dim0, dim1=dim1)
     return view_of(input, swap_dims.op, {"dim0": dim0, "dim1": dim1}, array.swapaxes(dim0, dim1))

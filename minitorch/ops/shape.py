@@ -10,7 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..core.call import view_of
 from ..core.op import KEEP, LINEAR, VIEW, function, op
-from ..core.state import state
+from ..core.state import state, watched
 from ..core.tensor import Tensor
 from ..shapes import (
     Size,
@@ -73,7 +73,7 @@ def _needs_copy(array: np.ndarray, shape) -> bool:
 def view(input: Tensor, *shape, size: Sequence[int] | None = None, dtype: dtypes.dtype | None = None) -> Tensor:
     """The same memory in another shape (one size may be -1) or dtype. RuntimeError where that needs a copy."""
     array = input.array
-    if size is None and dtype is None and is_plain(array) and state.trace is None:
+    if size is None and dtype is None and is_plain(array) and (not watched.threads or state.trace is None):
         try:
             out = array.reshape(*shape)
         except (TypeError, ValueError):
@@ -116,7 +116,7 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 def reshape(input: Tensor, *sizes, shape: Sequence[int] | None = None) -> Tensor:
     """The elements in another shape (one size may be -1): a view where possible, a copy otherwise."""
     array = input.array
-    if shape is None and is_plain(array) and state.trace is None:
+    if shape is None and is_plain(array) and (not watched.threads or state.trace is None):
         try:
             out = array.reshape(*sizes)
         except (TypeError, ValueError):
