@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -139,3 +140,21 @@ def test_check_knows_its_chapters_and_needs_hypothesis(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "parity.exercises", None)
     result = check("01", str(file))
     assert result.exit_code == 1 and "extra `parity` of minitorch-lab" in result.output
+
+
+INCLUDES = re.findall(
+    r"```\{literalinclude\} (\S+)\n((?::.*\n)*)", "".join(path.read_text() for path in sorted(DOCS.glob("*/*.md")))
+)
+
+
+def test_included_code_is_still_there():
+    """What stands behind :start-at: and its like begins some line of the included file, and :pyobject: is defined there."""
+    assert len(INCLUDES) > 50
+    for file, options in INCLUDES:
+        text = (DOCS / "chapters" / file).read_text()
+        for option, value in re.findall(r":([\w-]+): ?(.*)", options):
+            if option in ("start-at", "start-after", "end-at", "end-before"):
+                assert value.strip("\"'") in text, f"{file}: {value}"
+            if option == "pyobject":
+                name = value.rpartition(".")[2]
+                assert re.search(rf"(def|class) {name}\b|^{name} =", text, re.MULTILINE), f"{file}: {value}"
