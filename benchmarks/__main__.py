@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from .libraries import OTHERS, usable_cores
+from .machine import command as typed
 from .results import Report, load, merged, save
 from .suites import SUITES, Suite, run_suite
 from .tables import show_report, show_summary
@@ -137,6 +138,8 @@ def run_children(jobs: list[list[str]], json: Path | None, console: Console) -> 
                 child.terminate()
                 child.wait()
             found = load(part) if part.exists() else []
+            for report in found:
+                report.header["command"] = typed()  # not the one that started the child
             reports += found
             if child.returncode not in (0, 1) or not found:
                 console.print(f"{' '.join(arguments)} ended with status {child.returncode}", style="red", markup=False)

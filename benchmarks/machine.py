@@ -101,6 +101,11 @@ def cpu_features() -> str:
     return ", ".join(name for name in ("sse4.2", "avx", "fma", "avx2", "avx512f", "neon", "sve") if features.get(name))
 
 
+def command() -> str:
+    """What was typed to start this process."""
+    return "python -m benchmarks " + " ".join(sys.argv[1:])
+
+
 def describe(libraries: Mapping[str, Library], threads: int, missing: Iterable[str]) -> dict[str, Any]:
     """The header of a report. Called after everything is loaded, so that thread counts are read back, not assumed."""
     header: dict[str, Any] = {
@@ -122,7 +127,7 @@ def describe(libraries: Mapping[str, Library], threads: int, missing: Iterable[s
         "BLAS": blas(),
         "NumPy built for": ", ".join(np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])),
         "environment": {key: os.environ[key] for key in TELLING if key in os.environ},
-        "command": "python -m benchmarks " + " ".join(sys.argv[1:]),
+        "command": command(),
     }
     if "torch" in libraries:
         header["inside torch"] = torch_build(libraries["torch"].module)
