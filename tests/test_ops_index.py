@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 import minitorch  # noqa: E402
 from minitorch.core.tensor import wrap  # noqa: E402
+from minitorch.shapes import within  # noqa: E402
 from tests.against_torch import LAYOUTS  # noqa: E402
 from tests.both_libraries import agree, agree_or_both_raise  # noqa: E402
 
@@ -518,3 +519,14 @@ def test_sums_over_many_repeated_places_are_exact():
     expected = np.stack([values[index == k].sum(0) for k in range(7)])
     found = minitorch.zeros(7, 3).index_add(0, wrap(index), wrap(values))
     assert np.array_equal(found.array, expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "int64"])
+@pytest.mark.parametrize("n", [0, 1, 5, 8, 100])
+def test_indices_within_a_size(n, dtype):
+    """Against comparing each, for tables that hold the bounds and what lies beside them, in any order."""
+    info = np.iinfo(dtype)
+    near = [v for v in (-n, -1, 0, n // 2, n - 1, n, n + 1, info.min, info.max) if info.min <= v <= info.max]
+    for _ in range(60):
+        index = rng.choice(near[: rng.integers(1, len(near) + 1)], rng.integers(0, 6)).astype(dtype)
+        assert within(index, n) == all(0 <= int(v) < n for v in index), index

@@ -459,8 +459,8 @@ def refused(op, inputs, error: Exception) -> Exception:
     shapes = [tuple(x.array.shape) for x in inputs if isinstance(x, Tensor)]
     numpys = isinstance(error, ValueError) or (isinstance(error, TypeError) and "ufunc" in str(error))
     if op.kind == "elementwise" and len(shapes) == 2 and (numpys or isinstance(error, NotImplementedError)):
-        # A worse mistake than a type that is not supported.
-        if (text := _misfit(*shapes)) is not None:
+        text = _misfit(*shapes)
+        if text is not None:  # a worse mistake than a type that is not supported
             return RuntimeError(f"{op.title}(): {text}")
     if not numpys:
         return told(error, op.title, inputs)

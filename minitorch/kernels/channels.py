@@ -43,9 +43,8 @@ from .simd import ROWS, VECTORS, pixel_tile
 __all__ = ["Layout", "correlate_channels", "layout", "pack_weight", "sum_weight", "unpack_weight"]
 
 K_BLOCK = 256
-SIDE_BY_SIDE = (
-    4  # blocks of outputs packed at a time: what they read of one input lies together when the roles are changed
-)
+# Blocks of outputs packed at a time: what they read of one input lies together when the roles are changed.
+SIDE_BY_SIDE = 4
 SOURCE_BYTES = 1 << 19  # of the copy of what a task sees, if more than one row fits
 PIXELS = 256  # of a task: each weight that is loaded serves all of them
 
