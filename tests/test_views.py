@@ -205,6 +205,21 @@ def test_a_view_made_under_no_grad_is_refused_with_grad():
             view.mul_(x[1:])
 
 
+def test_the_gradient_of_a_view_made_under_no_grad_goes_nowhere():
+    for lib in (minitorch, torch):
+        x = lib.ones(3, requires_grad=True)
+        with lib.no_grad():
+            view = x[...]
+        assert view.requires_grad and view.is_leaf and view.grad_fn is None
+        z = view * x
+        seen = []
+        z.grad_fn.register_hook(lambda grad_inputs, grad_outputs, seen=seen: seen.extend(grad_inputs))
+        z.sum().backward()
+        assert z.grad_fn.next_functions[0] == (None, 0) and z.grad_fn.next_functions[1][0] is not None
+        assert seen[0] is None and seen[1].tolist() == x.grad.tolist() == [1, 1, 1]
+        assert lib.autograd.grad((view * x).sum(), [view], allow_unused=True) == (None,)
+
+
 def test_the_version_is_shared_by_all_views():
     for lib in (minitorch, torch):
         x = lib.ones(3, 4)

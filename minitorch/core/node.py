@@ -117,6 +117,10 @@ class Node:
         for i, edge in enumerate(self.edges):
             if edge is None or (needed is not None and edge not in needed):
                 parts.append(None)
+            elif type(edge) is Leaf and edge.tensor is nobody:
+                for want in self.op.shared(i):
+                    want(self, i)  # refuses what was changed, as torch does, though no rule is run
+                parts.append(None)
             else:
                 rule, wants, place = self.op.rule(i)
                 if place is None:
@@ -139,7 +143,7 @@ class Node:
 
     @property
     def next_functions(self):
-        return tuple((edge.node, edge.index) if isinstance(edge, Output) else (edge, 0) for edge in self.edges)
+        return tuple([_shown(edge) for edge in self.edges])
 
     def register_hook(self, function):
         """Call `function(grad_inputs, grad_outputs)` after this node ran; it may return other grad_inputs."""
@@ -218,6 +222,13 @@ class Leaf:
         return f"<AccumulateGrad object at {hex(id(self))}>"
 
 
+def _shown(edge) -> tuple:
+    """The edge as torch shows it: a node and which of its outputs."""
+    if isinstance(edge, Output):
+        return edge.node, edge.index
+    return (None if type(edge) is Leaf and edge.tensor is nobody else edge), 0
+
+
 def _register(node, table: str, function) -> RemovableHandle:
     if node.hooks is None:
         node.hooks = Hooks()
@@ -245,11 +256,12 @@ def retain_gradient(tensor, node) -> None:
 
 
 def no_leaf(tensor) -> Leaf:
-    """A leaf for the gradient of `tensor` that collects nothing."""
+    """A leaf for the gradient of `tensor` that collects nothing: no rule is run for it."""
     leaf = Leaf(tensor)
-    leaf.tensor = _nobody
+    leaf.tensor = nobody
     return leaf
 
 
-def _nobody() -> None:
+def nobody() -> None:
+    """In the place of a leaf's tensor, where it never had one."""
     return None

@@ -132,6 +132,16 @@ class Op:
             raise NotImplementedError(f"the derivative of '{self.name}' with respect to '{name}' is not implemented")
         return rule, self._wants[name], self.places.get(name)
 
+    def shared(self, i: int) -> list:
+        """What the rule for input number i wants, without what torch keeps for that gradient alone: an input that one
+        only of several rules names."""
+        rule, wants, place = self.rule(i)
+        if place is not None or len(self.rules) == 1:
+            return list(wants)
+        named = [name for other in self.rules.values() for name in self.asked(other)]
+        alone = [name in self.inputs and named.count(name) == 1 for name in self.asked(rule)]
+        return [want for want, own in zip(wants, alone, strict=True) if not own]
+
     @staticmethod
     def asked(rule) -> list:
         """The names a rule asks for, besides the gradient."""
