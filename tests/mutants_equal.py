@@ -136,6 +136,7 @@ BY_REASON: dict[str, tuple[str, ...]] = {
         "loss.py dtype: cross_entropy_backward: SAME -> KEEP",
         "loss.py dtype: cross_entropy_of_classes: SAME -> KEEP",
         "norm.py dtype: norm_backward: SAME -> KEEP",
+        "norm.py dtype: batch_norm_eval_weight: SAME -> KEEP",
         "norm.py dtype: batch_norm_train: SAME -> KEEP",
         "norm.py dtype: instance_norm: SAME -> KEEP",
         "norm.py dtype: layer_norm: SAME -> KEEP",

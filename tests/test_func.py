@@ -396,6 +396,24 @@ def test_batching_rules_against_a_loop(name):
                 assert found is None, f"{sample}: {found}"
 
 
+@pytest.mark.parametrize("mapped", ["x", "w", "xg", "xmv", "wm", "xwbmvg"])
+def test_per_example_gradients_of_batch_norm_with_given_statistics(mapped):
+    random = np.random.default_rng(2)
+    shapes = dict(x=(4, 3, 5), w=(3,), b=(3,), m=(3,), v=(3,), g=(4, 3, 5))
+    arrays = {k: random.uniform(0.5, 2, (6, *s) if k in mapped else s) for k, s in shapes.items()}
+    results = []
+    for lib in (minitorch, torch):
+
+        def loss(x, w, b, m, v, g, lib=lib):
+            return (lib.nn.functional.batch_norm(x, m, v, w, b) * g).sum()
+
+        gradients = lib.func.grad(loss, argnums=(0, 1, 2))
+        places = tuple([0 if k in mapped else None for k in shapes])
+        results.append(lib.func.vmap(gradients, in_dims=places)(*map(lib.tensor, arrays.values())))
+    for mine, true in zip(*results, strict=True):
+        assert_same(mine, true)
+
+
 PRODUCTS = {
     "dot": lambda T, a: T.dot(a[0], a[1]),
     "inner": lambda T, a: T.inner(a[0], a[1]),

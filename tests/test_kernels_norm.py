@@ -89,6 +89,50 @@ def test_batch_norm_with_given_statistics(layout):
         close(found, REGISTRY["batch_norm_eval"].reference(*wide, eps=eps), np.float32, 10 / eps**0.5)
 
 
+# Few elements of a channel and many; a last piece of every kind: of samples, of channels, of a long strip.
+GIVEN = [(7, 3), (70, 1100), (21, 5, 2, 3), (1, 4, 31), (3, 5, 4, 8), (20, 5, 33, 31), (2, 2, 4999)]
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    shape=st.sampled_from(GIVEN), dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS),
+    seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_weight_and_bias_with_given_statistics(shape, dtype, layout, seed):
+    g, x = draw(seed, shape, dtype, layout), draw(seed + 1, shape, dtype, layout)
+    mean, var = [abs(draw(seed + i, (shape[1], *[1] * (len(shape) - 2)), dtype, layout)) for i in (2, 3)]
+    wide = [a.astype(np.float64) for a in (g, x, mean, var)]
+    truths = REGISTRY["batch_norm_eval_weight"].reference(*wide, eps=eps)
+    for count in (1, 3):
+        with exactly(count):
+            results = accelerated("batch_norm_eval_weight")(g, x, mean, var, eps=eps)
+        for found, truth in zip(results, truths, strict=True):
+            close(found, truth, dtype, 10 * max(1, abs(truth).max()) / eps**0.5)
+        if count > 1:
+            assert all(np.array_equal(a, b) for a, b in zip(results, before, strict=True))
+        before = results
+
+
+@pytest.mark.parametrize("shift", [0, 1000])
+@pytest.mark.parametrize("shape", [(16, 8, 31, 30), (1000, 16), (60, 30, 5, 5)])
+def test_given_statistics_are_no_less_accurate_than_in_torch(shape, shift):
+    torch = pytest.importorskip("torch")
+    x, g = draw(0, shape, "float32") + np.float32(shift), draw(1, shape, "float32")
+    weight, bias, mean, var = [draw(i, shape[1:2], "float32") for i in range(2, 6)]
+    mean, var = mean + np.float32(shift), var**2
+    mine = [a.reshape(-1, *[1] * (len(shape) - 2)) for a in (mean, var)]
+    results = {}
+    for dtype in (torch.float32, torch.float64):
+        inputs = [torch.tensor(a, dtype=dtype, requires_grad=True) for a in (x, weight, bias)]
+        given = [torch.tensor(a, dtype=dtype) for a in (mean, var)]
+        theirs = torch.nn.functional.batch_norm(inputs[0], *given, *inputs[1:], eps=eps)
+        results[dtype] = torch.autograd.grad(theirs, inputs, torch.tensor(g, dtype=dtype))[1:]
+    found = accelerated("batch_norm_eval_weight")(g, x, *mine, eps=eps)
+    for ours, theirs, truth in zip(found, results[torch.float32], results[torch.float64], strict=True):
+        truth = truth.numpy()
+        assert rms(ours.reshape(truth.shape) - truth) <= 2 * rms(theirs.numpy() - truth)
+
+
 @pytest.mark.parametrize("shift", [0, 1000])
 @pytest.mark.parametrize(
     "name, shape", [("batch_norm", (16, 8, 31, 30)), ("batch_norm", (1000, 16)), ("layer_norm", (90, 700))]

@@ -299,6 +299,16 @@ def normalised_by_running(batch: Batch):
     return z if bias is None else z + bias
 
 
+@batches("batch_norm_eval_weight")
+def gradients_by_running(batch: Batch):
+    _, x, mean, var = batch.aligned(batch.rank(1))
+    if not batch.size:
+        return None
+    grad, shape = batch.whole(0), batch.shape(2)
+    xhat = (x - mean) / (var + batch.params["eps"]).sqrt()
+    return _over_repeated(grad * xhat, batch.size, shape), _over_repeated(grad, batch.size, shape)
+
+
 # Losses: each element's own, then their mean or sum over the example.
 
 

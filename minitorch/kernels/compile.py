@@ -115,6 +115,13 @@ def normalize_backward(run, dtype):
     run(rows(dtype), column, column, rows(dtype), column, column, row[0], **LAYER)
 
 
+def given_statistics(run, dtype):
+    """Many elements of a channel, and few."""
+    for size in (1, 64):
+        x = np.ones((2, 1, size), dtype)
+        run(x, x, x[0, :, :1], x[0, :, :1], eps=1e-5)
+
+
 def convolve_all(n, part):
     """A convolution over n dimensions, or the gradient named by `part`, through every kernel there is."""
 
@@ -148,6 +155,7 @@ EXAMPLES: dict[str, Callable] = {
     "group_norm": lambda run, dtype: run(image(dtype), vector(dtype), vector(dtype), dims=(2, 3), eps=1e-5),
     "layer_norm": lambda run, dtype: run(rows(dtype), rows(dtype)[0], rows(dtype)[0], **LAYER),
     "batch_norm_eval": lambda run, dtype: run(image(dtype), *[vector(dtype)] * 4, eps=1e-5),
+    "batch_norm_eval_weight": given_statistics,
     "norm_backward": normalize_backward,
     "root_mean_square_norm": lambda run, dtype: run(rows(dtype), rows(dtype)[0], **LAYER),
     "rms_norm_backward": lambda run, dtype: run(rows(dtype), rows(dtype), rows(dtype)[0], **LAYER),

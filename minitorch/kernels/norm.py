@@ -36,7 +36,7 @@ from .elementary import add
 from .jit import inner, njit, plain, take
 from .registry import accelerates
 
-__all__ = ["batch_norm_eval", "norm_backward", "normalized", "rms_norm", "rms_norm_backward"]
+__all__ = ["norm_backward", "normalized", "rms_norm", "rms_norm_backward"]
 
 CHUNK = 1024  # elements of a piece, summed in their own precision, in dozens of partial sums
 ROWS = 64  # rows of a task in `rows`
@@ -351,28 +351,6 @@ def columns_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weigh
         first = take(counter) * COLUMNS
 
 
-@njit(fastmath=FUSED)
-def scale_strips(counter, x, z, mean, scale, bias, length):
-    """One thread. z = (x - mean) * scale + bias; x, z: flat (N, C, length), the rest (C)."""
-    channels = len(mean)
-    outer = len(x) // (channels * length)
-    a = take(counter)
-    while a < outer:
-        first = a * channels * length
-        if length == 1:  # the channels lie side by side
-            source, target = x[first : first + channels], z[first : first + channels]
-            for c in range(channels):
-                target[c] = (source[c] - mean[c]) * scale[c] + bias[c]
-        else:
-            for c in range(channels):
-                start = first + c * length
-                middle, slope, offset = mean[c], scale[c], bias[c]
-                source, target = x[start : start + length], z[start : start + length]
-                for i in range(length):
-                    target[i] = (source[i] - middle) * slope + offset
-        a = take(counter)
-
-
 def geometry(shape, dims, weight):
     """(A, G, S, L) of an input whose statistics run over `dims`, and whose weight is one of the table above."""
     if dims[0] == 0 and len(dims) < len(shape) and len(shape) > 1:
@@ -472,16 +450,3 @@ def rms_norm_backward(grad, input, weight=None, *, dims, eps):
     if weight is None:
         return (gx,)
     return gx, np.add.reduce(sums[0], 0, np.float64).astype(x.dtype).reshape(weight.shape)
-
-
-@accelerates("batch_norm_eval")
-def batch_norm_eval(input, mean, var, weight=None, bias=None, *, eps):
-    """z = (x - mean) / sqrt(var + eps) * weight + bias; input (N, C, ...), the others (C, 1, ...)."""
-    scale = 1 / np.sqrt(var + np.array(eps, var.dtype))
-    if weight is not None:
-        scale = scale * weight
-    x, z = plain(input), np.empty(input.shape, input.dtype)
-    vectors = [flat(a, x.shape[1], 0, x.dtype) for a in (mean, scale, bias)]
-    count = threads.threads_for(2 * x.size)
-    threads.run(scale_strips, count, x.reshape(-1), z.reshape(-1), *vectors, prod(x.shape[2:]))
-    return z

@@ -34,6 +34,7 @@ from ..core.tensor import Tensor, bump_version
 from ..dtypes import NUMPY_HALF, float32
 from ..shapes import as_int
 from .convert import cast, copy_
+from .creation import zeros_like
 from .family import renamed
 from .half import narrowed, widened
 from .reduce import add_reduce, sum_to_size
@@ -141,10 +142,14 @@ def apply(norm, input: Tensor, weight, bias, dims, eps) -> tuple[Tensor, Tensor,
 @op(
     ELEMENTWISE,
     dtype=PROMOTE,
-    vjp=dict(
-        input=lambda g, var, weight, eps: scaled(g, var, weight, eps),
-        weight=lambda g, input, mean, var, eps: g * batch_norm_eval(input, mean, var, None, None, eps=eps),
-        bias=lambda g: g,
+    vjp={
+        "input": lambda g, var, weight, eps: scaled(g, var, weight, eps),
+        ("weight", "bias"): lambda g, input, mean, var, eps: batch_norm_eval_weight(g, input, mean, var, eps=eps),
+    },
+    jvp=dict(
+        input=lambda t, var, weight, eps: scaled(t, var, weight, eps),
+        weight=lambda t, input, mean, var, eps: t * batch_norm_eval(input, mean, var, None, None, eps=eps),
+        bias=lambda t: t,
     ),
     backward_name="NativeBatchNormBackward0",
 )
@@ -161,8 +166,21 @@ def batch_norm_eval(input, mean, var, weight=None, bias=None, *, eps):
 
 def scaled(x: Tensor, var: Tensor, weight, eps) -> Tensor:
     """x / sqrt(var + eps) * weight."""
-    scale = (var + eps).rsqrt()
-    return x * (scale if weight is None else scale * weight)
+    return batch_norm_eval(x, zeros_like(var), var, weight, None, eps=eps)
+
+
+def parameter_gradients(grad, input, mean, var, *, eps) -> tuple[Tensor, Tensor]:
+    """What `batch_norm_eval_weight` computes, in tensor operations."""
+    xhat = batch_norm_eval(input, mean, var, None, None, eps=eps)
+    return sum_to_size(grad * xhat, mean.array.shape), sum_to_size(grad, mean.array.shape)
+
+
+@op(GENERAL, dtype=SAME, composite=parameter_gradients)
+def batch_norm_eval_weight(grad, input, mean, var, *, eps):
+    """gweight = sum g xhat, gbias = sum g, xhat = (x - mean) / sqrt(var + eps), over all but the channels."""
+    dims, size = (0, *range(2, input.ndim)), mean.shape
+    xhat = (input - mean) / np.sqrt(var + np.array(eps, var.dtype))
+    return add_reduce(grad * xhat, dims, True).reshape(size), add_reduce(grad, dims, True).reshape(size)
 
 
 # What torch calls them, with what torch refuses.
