@@ -414,6 +414,24 @@ def test_per_example_gradients_of_batch_norm_with_given_statistics(mapped):
         assert_same(mine, true)
 
 
+@pytest.mark.parametrize("moved", ["x", "w", "b", "xwb"])
+def test_tangents_of_batch_norm_with_given_statistics(moved):
+    random = np.random.default_rng(3)
+    shapes = dict(x=(4, 3, 5), w=(3,), b=(3,), m=(3,), v=(3,))
+    arrays, tangents = ({k: random.uniform(0.5, 2, s) for k, s in shapes.items()} for _ in range(2))
+    results = []
+    for lib in (minitorch, torch):
+        given = {k: lib.tensor(a) for k, a in arrays.items()}
+
+        def function(*values, lib=lib, given=given):
+            x, w, b, m, v = {**given, **dict(zip(moved, values, strict=True))}.values()
+            return lib.nn.functional.batch_norm(x, m, v, w, b)
+
+        results.append(lib.func.jvp(function, *[tuple([lib.tensor(a[k]) for k in moved]) for a in (arrays, tangents)]))
+    for mine, true in zip(*results, strict=True):
+        assert_same(mine, true)
+
+
 PRODUCTS = {
     "dot": lambda T, a: T.dot(a[0], a[1]),
     "inner": lambda T, a: T.inner(a[0], a[1]),

@@ -50,6 +50,12 @@ def count(shape, dims) -> int:
     return prod(shape[d] for d in dims)
 
 
+def repeated_dims(size, shape) -> tuple[int, ...]:
+    """The dimensions of `shape` along which an array of shape `size` is repeated."""
+    extra = len(shape) - len(size)
+    return tuple(d for d, n in enumerate(shape) if d < extra or size[d - extra] != n)
+
+
 # The operation, its two gradients, and their composites.
 
 
@@ -108,8 +114,7 @@ def norm_backward(grad, grad_mean, grad_var, input, mean, var, weight=None, *, d
     gx /= std
     if weight is None:
         return (gx,)
-    size, extra = weight.shape, input.ndim - weight.ndim
-    repeated = tuple(d for d in range(input.ndim) if d < extra or size[d - extra] != input.shape[d])
+    size, repeated = weight.shape, repeated_dims(weight.shape, input.shape)
     xhat *= grad
     return gx, add_reduce(xhat, repeated, True).reshape(size), add_reduce(grad, repeated, True).reshape(size)
 
@@ -171,16 +176,15 @@ def scaled(x: Tensor, var: Tensor, weight, eps) -> Tensor:
 
 def parameter_gradients(grad, input, mean, var, *, eps) -> tuple[Tensor, Tensor]:
     """What `batch_norm_eval_weight` computes, in tensor operations."""
-    xhat = batch_norm_eval(input, mean, var, None, None, eps=eps)
+    xhat = (input - mean) / (var + eps).sqrt()
     return sum_to_size(grad * xhat, mean.array.shape), sum_to_size(grad, mean.array.shape)
 
 
 @op(GENERAL, dtype=SAME, composite=parameter_gradients)
 def batch_norm_eval_weight(grad, input, mean, var, *, eps):
-    """gweight = sum g xhat, gbias = sum g, xhat = (x - mean) / sqrt(var + eps), over all but the channels."""
-    dims, size = (0, *range(2, input.ndim)), mean.shape
-    xhat = (input - mean) / np.sqrt(var + np.array(eps, var.dtype))
-    return add_reduce(grad * xhat, dims, True).reshape(size), add_reduce(grad, dims, True).reshape(size)
+    """gweight = sum g xhat, gbias = sum g over what mean and var are repeated along, xhat = (x - mean) / sqrt(var + eps)."""
+    xhat, repeated = (input - mean) / np.sqrt(var + np.array(eps, var.dtype)), repeated_dims(mean.shape, input.shape)
+    return tuple([add_reduce(part, repeated, True).reshape(mean.shape) for part in (grad * xhat, grad)])
 
 
 # What torch calls them, with what torch refuses.
