@@ -397,7 +397,7 @@ def test_batching_rules_against_a_loop(name):
 
 
 @pytest.mark.parametrize("mapped", ["x", "w", "xg", "xmv", "wm", "xwbmvg"])
-def test_per_example_gradients_of_batch_norm_with_given_statistics(mapped):
+def test_per_example_gradients_of_batch_norm_eval(mapped):
     random = np.random.default_rng(2)
     shapes = dict(x=(4, 3, 5), w=(3,), b=(3,), m=(3,), v=(3,), g=(4, 3, 5))
     arrays = {k: random.uniform(0.5, 2, (6, *s) if k in mapped else s) for k, s in shapes.items()}
@@ -415,7 +415,7 @@ def test_per_example_gradients_of_batch_norm_with_given_statistics(mapped):
 
 
 @pytest.mark.parametrize("moved", ["x", "w", "b", "xwb"])
-def test_tangents_of_batch_norm_with_given_statistics(moved):
+def test_tangents_of_batch_norm_eval(moved):
     random = np.random.default_rng(3)
     shapes = dict(x=(4, 3, 5), w=(3,), b=(3,), m=(3,), v=(3,))
     arrays, tangents = ({k: random.uniform(0.5, 2, s) for k, s in shapes.items()} for _ in range(2))
