@@ -244,7 +244,9 @@ def test_half_types_with_frozen_statistics(dtype, wide):
         half = getattr(lib, dtype)
         tensors = [lib.tensor(a).to(lib.float32 if wide else half) for a in vectors]
         leaves = [lib.tensor(x).to(half), *tensors[:2]]
-        z = lib.nn.functional.batch_norm(leaves[0].requires_grad_(), *tensors[2:], *[t.requires_grad_() for t in leaves[1:]])
+        z = lib.nn.functional.batch_norm(
+            leaves[0].requires_grad_(), *tensors[2:], *[t.requires_grad_() for t in leaves[1:]]
+        )
         results.append([z, *lib.autograd.grad(z, leaves, lib.tensor(g).to(half))])
     for mine, true in zip(*results, strict=True):
         assert_same(mine, true)
