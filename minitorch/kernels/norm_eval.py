@@ -126,7 +126,7 @@ def batch_norm_eval(input, mean, var, weight=None, bias=None, *, eps):
         scale = scale * weight
     x, z = plain(input), np.empty(input.shape, input.dtype)
     vectors = [flat(a, x.shape[1], 0, x.dtype) for a in (mean, scale, bias)]
-    count = threads.threads_for(2 * x.size)
+    count = threads.threads_for(12 * x.size)
     threads.run(scale_strips, count, x.reshape(-1), z.reshape(-1), *vectors, prod(x.shape[2:]))
     return z
 
@@ -140,6 +140,6 @@ def batch_norm_eval_weight(grad, input, mean, var, *, eps):
     part = max(1, TASK // (many * length))
     sums = np.empty((math.ceil(samples / part), 2, channels))
     tables = [plain(a).reshape(-1) for a in (grad, input, mean)]
-    threads.run(kernel, threads.threads_for(20 * input.size), *tables, sums, sizes, many, part)
+    threads.run(kernel, threads.threads_for(12 * input.size), *tables, sums, sizes, many, part)
     for_weight, for_bias = np.add.reduce(sums, 0).reshape(2, *mean.shape)
     return (for_weight / np.sqrt(var + eps)).astype(input.dtype), for_bias.astype(input.dtype)
