@@ -82,7 +82,7 @@ SUITES = {
 }
 
 
-SETTLE = 0.015  # seconds; torch's threads were seen to spin for up to 12 ms of CPU time after a call
+SETTLE = 0.015
 
 
 def effort_of(suite: Suite, quick: bool, threads: int) -> Effort:

@@ -288,6 +288,7 @@ def test_compiling_ahead_names_every_kernel_and_finds_them_cached():
         *((name, dtype) for name in registry.KERNELS for dtype in ("float32", "float64")),
         ("random draws", "all"),
         ("optimizer steps", "all"),
+        ("products in pieces", "all"),
     ]
     assert reported == [f"{name} {dtype}" for name, dtype, _, _ in rows]
     assert all(seconds >= 0 for _, _, seconds, _ in rows)

@@ -172,6 +172,34 @@ def test_scatter_planes_outside(index):
         accelerated("scatter_planes")(np.ones((2, 1, 1)), np.full((2, 1, 1), index), size=(2, 2, 3), n=2)
 
 
+@settings(deadline=None, max_examples=150)
+@given(data=st.data(), batch=st.lists(st.integers(0, 3), max_size=2), dtype=st.sampled_from(DTYPES), layout=st.sampled_from(LAYOUTS),
+       seed=st.integers(0, 2**31), ceil=st.booleans(), counted=st.booleans(), override=st.sampled_from([None, None, 7]))  # fmt: skip
+def test_avg_pool(data, batch, dtype, layout, seed, ceil, counted, override):
+    kernel = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    stride = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    padding = tuple(data.draw(st.integers(0, k // 2)) for k in kernel)
+    size = tuple(data.draw(st.integers(k, 11)) for k in kernel)
+    params = dict(
+        kernel_size=kernel,
+        stride=stride,
+        padding=padding,
+        ceil_mode=ceil,
+        count_include_pad=counted,
+        divisor_override=override,
+    )
+    x = draw(seed, (*batch, *size), dtype, layout)
+    truth = REGISTRY["avg_pool2d"].reference(x, **params)
+    g = draw(seed + 1, truth.shape, dtype, layout)
+    truth_backward = REGISTRY["avg_pool2d_backward"].reference(g, size=x.shape, **params)
+    for count in (1, 2):
+        with exactly(count):
+            found = accelerated("avg_pool2d")(x, **params)
+            backward = accelerated("avg_pool2d_backward")(g, size=x.shape, **params)
+        assert found.dtype == backward.dtype == x.dtype and found.shape == truth.shape and backward.shape == x.shape
+        assert np.allclose(found, truth, 1e-5, 1e-5) and np.allclose(backward, truth_backward, 1e-5, 1e-5)
+
+
 # exp.
 
 

@@ -305,7 +305,7 @@ def attention(query, key, value, mask=None, *, scale, causal):
     mask, mask_strides = mask_rows(mask, (*batch, length, source), dtype)
     heads = math.prod(batch)
     threads.run(
-        forward, threads.threads_for(heads * length * source * (embedding + features)), q, k, v, mask,
+        forward, threads.threads_for(1.7 * heads * length * source * (embedding + features)), q, k, v, mask,
         *places(tuple(batch), itemsize, query.strides, key.strides, value.strides, out.strides, mask_strides), z,
         logs.reshape(-1), (heads, length, source, embedding, features), scale, causal, BITS // (8 * itemsize),
     )  # fmt: skip
@@ -322,7 +322,7 @@ def attention_backward(grad, grad_logs, query, key, value, out, logs, mask=None,
     mask, mask_strides = mask_rows(mask, (*batch, length, source), query.dtype)
     heads = math.prod(batch)
     threads.run(
-        backward, threads.threads_for(5 * heads * length * source * embedding), *memories[:5], mask,
+        backward, threads.threads_for(7 * heads * length * source * embedding), *memories[:5], mask,
         *places(tuple(batch), query.itemsize, *[a.strides for a in arrays], mask_strides), plain(logs).reshape(-1),
         plain(grad_logs).reshape(-1), *memories[5:], (heads, length, source, embedding, features), scale, causal,
         BITS // (8 * query.itemsize),

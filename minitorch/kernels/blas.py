@@ -12,7 +12,8 @@ there are to take the pieces:
        +---+              +------+
 
 2 M N K operations on M K + K N + M N numbers. For each piece BLAS reads, and packs into panels, the whole of the other matrix. So
-the longer side of C is cut, and each piece has at least LEAST rows or columns to make use of that.
+the longer side of C is cut, and each piece has at least LEAST rows or columns to make use of that. gemm.py calls BLAS for the pieces
+without the interpreter, where BLAS is the OpenBLAS that NumPy brings; for any other, each piece is a call of np.matmul.
 
 Three kinds of products are not BLAS's own: an outer product, which it would first fill with zeros; two rows, for which it
 would copy all of B, as two products with a vector; and, in matmul.py, batches of tiny matrices.
@@ -27,7 +28,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from math import prod
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,9 +37,9 @@ from . import crossovers, threads
 
 __all__ = ["dot", "matmul", "matmul_into", "mm", "mv", "one_thread", "pieces"]
 
-PIECES = 4  # at most
-PIECE = 8_000_000  # multiply-adds at least
-LEAST, UNIT = 192, 48  # rows or columns of a piece: at least, and a multiple of what the register tiles of BLAS have
+PIECE, LARGE_PIECE = 2_000_000, 32_000_000  # multiply-adds: at least for one of two pieces, and for one of four
+LEAST, UNIT = 64, 16  # rows or columns of a piece: at least, and a multiple of what the register tiles of BLAS have
+MANY = 65536  # matrices of a batch, from which on a table of them would be large
 LARGE = 32768  # elements of a result that takes longer to fill with zeros than np.matmul takes to prepare
 BOOL = np.dtype(np.bool_)
 
@@ -54,27 +55,46 @@ class Number:
         return self.tell()
 
 
-def blas_threads() -> tuple[Any, Callable[[int], None]]:
-    """(number, set): the number of threads of the OpenBLAS behind NumPy, and what sets it. Any other BLAS is left alone,
-    as if it had one.
+class Routines(NamedTuple):
+    """Of the OpenBLAS behind NumPy: number and set, its number of threads and what sets it; gemm, the addresses of sgemm and dgemm by
+    NumPy's letter of the type; wide, whether they take whole numbers of 64 bits."""
 
-    threadpoolctl would find them too, but takes ten times as long for each call.
+    number: Any
+    set: Callable[[int], None]
+    gemm: dict[str, int]
+    wide: bool
+
+
+def routines() -> Routines:
+    """Any other BLAS is left alone, as if it had one thread.
+
+    threadpoolctl would find the threads too, but takes ten times as long for each call.
     """
     spec = importlib.util.find_spec("numpy._core._multiarray_umath")
-    if spec is None or spec.origin is None:
-        return ctypes.c_int(1), lambda number: None
-    library = ctypes.CDLL(spec.origin)  # looks names up in the libraries it is linked with
-    for prefix in ("scipy_openblas_", "openblas_"):
-        for suffix in ("64_", ""):
-            names = [f"{prefix}{what}_num_threads{suffix}" for what in ("get", "set")]
-            if all(hasattr(library, name) for name in names):
-                get, set_ = (getattr(library, name) for name in names)
-                set_.restype = None
-                try:  # the variable that `get` returns: reading it takes a third of the time
-                    return ctypes.c_int.in_dll(library, "blas_cpu_number"), set_
-                except ValueError:
-                    return Number(get), set_
-    return ctypes.c_int(1), lambda number: None
+    if spec is not None and spec.origin is not None:
+        library = ctypes.CDLL(spec.origin)  # looks names up in the libraries it is linked with
+        for prefix in ("scipy_", ""):
+            for suffix in ("64_", ""):
+                names = [f"{prefix}openblas_{what}_num_threads{suffix}" for what in ("get", "set")]
+                if all(hasattr(library, name) for name in names):
+                    get, set_ = (getattr(library, name) for name in names)
+                    set_.restype = None
+                    gemm = {"f": f"{prefix}cblas_sgemm{suffix}", "d": f"{prefix}cblas_dgemm{suffix}"}
+                    addresses = {
+                        char: ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
+                        for char, name in gemm.items()
+                        if hasattr(library, name)
+                    }
+                    number: Any = Number(get)
+                    try:  # the variable that `get` returns: reading it takes a third of the time
+                        number = ctypes.c_int.in_dll(library, "blas_cpu_number")
+                    except ValueError:
+                        pass
+                    return Routines(number, set_, addresses, bool(suffix))
+    return Routines(ctypes.c_int(1), lambda number: None, {}, False)
+
+
+BLAS = routines()
 
 
 class OneThread:
@@ -82,7 +102,7 @@ class OneThread:
 
     def __init__(self) -> None:
         self.lock, self.users, self.before = Lock(), 0, 1
-        self.number, self.set = blas_threads()
+        self.number, self.set = BLAS.number, BLAS.set
 
     def always(self) -> bool:
         """Whether BLAS has one thread anyway."""
@@ -132,7 +152,8 @@ warm()
 @functools.lru_cache(1024)
 def pieces(count: int, work: int) -> tuple[slice, ...]:
     """Slices of `count` rows or columns, of one length but the last. They depend on nothing else."""
-    number = max(1, min(PIECES, work // PIECE, count // LEAST))
+    number = min(work // PIECE, count // LEAST)
+    number = 1 if number < 2 else 2 if number < 4 or work < 4 * LARGE_PIECE else 4
     step = -(-count // (number * UNIT)) * UNIT if number > 1 else max(count, 1)
     return tuple(slice(i, min(i + step, count)) for i in range(0, count, step))
 
@@ -175,11 +196,10 @@ def product(out, input, mat2) -> None:
     rows, columns = out.shape
     by_rows = rows >= columns
     cut = pieces(rows if by_rows else columns, rows * mat2.size)
-    multiply = multiplier(input, mat2)
 
     def piece(part: slice) -> None:
         if by_rows:
-            multiply(input[part], mat2, out=out[part])
+            multiplier(input, mat2)(input[part], mat2, out=out[part])
         else:
             np.matmul(input, mat2[:, part], out=out[:, part])
 
@@ -188,9 +208,78 @@ def product(out, input, mat2) -> None:
             for i in range(2):
                 np.dot(input[i], mat2, out=out[i])
         elif len(cut) == 1:
-            multiply(input, mat2, out=out)
-        else:
+            multiplier(input, mat2)(input, mat2, out=out)
+        elif columns == 1 or not in_pieces(out, input, mat2, cut[0].stop):
             share_out(piece, cut, threads.threads_for(rows * mat2.size))
+
+
+def in_pieces(out, input, other, size: int = 0) -> bool:
+    """Write a product to `out` in pieces of so many rows or columns, or the products of a batch one by one, by gemm.py.
+
+    False if that cannot be had.
+    """
+    multiply = compiled()
+    if multiply is None or out.dtype.char not in BLAS.gemm or not out.flags.aligned:
+        return False
+    (input, *left), (other, *right) = readable(input), readable(other)
+    table = places(out.shape, input.shape, input.strides, other.shape, other.strides, out.itemsize, size)
+    number = threads.threads_for(out.size * input.shape[-1])
+    warm_all(number)
+    threads.run(
+        multiply, number, LIKE[out.dtype.char], BLAS.gemm[out.dtype.char], BLAS.wide, (left[0], right[0]),
+        (left[1], right[1], out.shape[-1]), input.shape[-1], (id(input), id(other), id(out)), table,
+    )  # fmt: skip
+    return True
+
+
+LIKE = {char: np.empty(1, char) for char in "fd"}
+
+
+@functools.cache
+def compiled() -> Callable | None:
+    """The kernel of gemm.py, which is worth loading Numba."""
+    try:
+        return importlib.import_module(".gemm", __package__).multiply_pieces if BLAS.gemm else None
+    except ImportError:
+        return None
+
+
+def readable(array) -> tuple[Any, bool, int]:
+    """(the array or a copy, whether its columns lie in rows, the numbers from one row, or column, to the next), as BLAS reads it."""
+    rows, columns = array.shape[-2:]
+    row, column = array.strides[-2:]
+    size = array.itemsize
+    if column == size and row >= columns * size and row % size == 0:
+        return array, False, row // size
+    if row == size and column >= rows * size and column % size == 0:
+        return array, True, column // size
+    return array.copy(), False, columns
+
+
+@functools.lru_cache(256)
+def places(shape, left_shape, left_strides, right_shape, right_strides, itemsize: int, size: int) -> np.ndarray:
+    """The table of `multiply_pieces`: for each piece where those of A, B and C begin, its rows and its columns."""
+    *batch, rows, columns = shape
+    if size == 0:
+        count = prod(batch)
+        begin = starts(left_shape, left_strides, itemsize, batch), starts(right_shape, right_strides, itemsize, batch)
+        sizes = np.full(count, rows), np.full(count, columns)
+        return np.stack([*begin, np.arange(count) * (rows * columns), *sizes], 1).astype(np.int64)
+    start = np.arange(0, max(rows, columns), size)
+    zero, count = np.zeros_like(start), np.minimum(size, max(rows, columns) - start)
+    if rows >= columns:
+        table = start * (left_strides[0] // itemsize), zero, start * columns, count, zero + columns
+    else:
+        table = zero, start * (right_strides[1] // itemsize), start, zero + rows, count
+    return np.stack(table, 1).astype(np.int64)
+
+
+def starts(shape, strides, itemsize: int, batch) -> np.ndarray:
+    """How many numbers lie before each matrix of an operand whose leading dimensions are broadcast to `batch`."""
+    total = np.zeros((), np.int64)
+    for n, step in zip(shape[:-2], strides[:-2], strict=True):
+        total = np.add.outer(total, np.arange(n) * (step // itemsize))
+    return np.broadcast_to(total, batch).ravel()
 
 
 def mv(input, vec):
@@ -249,6 +338,10 @@ def matmul_into(out, input, other) -> None:
     if count == 1:
         product(out.reshape(rows, columns), input.reshape(rows, inner), other.reshape(inner, columns))
         return
+    if min(rows, inner, columns) > 1 and count < MANY:
+        with one_thread:
+            if in_pieces(out, input, other):
+                return
     number = threads.threads_for(count * rows * inner * columns)
     axis = int(np.argmax(batch)) - out.ndim
     step = -(-out.shape[axis] // (4 * number)) if number > 1 else max(1, out.shape[axis])

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..draws import DRAWS
 from ..generator import Generator
-from .registry import KERNELS, accelerated, accelerated_draw
+from . import blas, threads
+from .registry import KERNELS, UFUNCS, accelerated, accelerated_draw
 
 __all__ = ["EXAMPLES", "compile_all"]
 
@@ -96,6 +97,9 @@ def vector(dtype):
 
 LAYER = dict(dims=(1,), eps=1e-5)
 MEAN = dict(ignore_index=-100, reduction="mean")
+MEANS = dict(
+    kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), ceil_mode=False, count_include_pad=True, divisor_override=None
+)
 BATCH = dict(dims=(0, 2, 3), eps=1e-5)
 
 
@@ -149,6 +153,8 @@ EXAMPLES: dict[str, Callable] = {
     "max_pool2d_with_indices": lambda run, dtype: run(
         image(dtype), kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), dilation=(1, 1), ceil_mode=False
     ),
+    "avg_pool2d": lambda run, dtype: run(image(dtype), **MEANS),
+    "avg_pool2d_backward": lambda run, dtype: run(image(dtype)[..., :3, :3].copy(), size=image(dtype).shape, **MEANS),
     "scatter_planes": lambda run, dtype: run(rows(dtype), np.zeros((3, 4), np.int64), size=(3, 5), n=1),
     "batch_norm_train": normalize_all,
     "instance_norm": lambda run, dtype: run(image(dtype), vector(dtype), vector(dtype), dims=(2, 3), eps=1e-5),
@@ -233,13 +239,14 @@ EXAMPLES: dict[str, Callable] = {
     "gru_steps": steps(3, "x", "h", "w", "b"),
     "gru_steps_backward": steps(3, "hs", "x", "h", "w", "b", "hs", "gates"),
     "cross_entropy_backward": lambda run, dtype: run(np.ones((), dtype), rows(dtype), np.zeros(3, np.int64), **MEAN),
+    **{name: one if ufunc.nin == 1 else two for name, ufunc in UFUNCS.items()},
 }
 
 
 def compile_all(
     report: Callable | None = None, dtypes: Sequence[str] = DTYPES
 ) -> Iterator[tuple[str, str, float, bool]]:
-    """Compile all kernels for `dtypes`, the random draws, and the optimizers' steps.
+    """Compile all kernels for `dtypes`, the random draws, the optimizers' steps, and what products and threads need.
 
     Yields (kernel, dtype, seconds, whether it came from the cache).
     report: called with the name of each kernel before it is compiled. Kernels share code, which counts for the first.
@@ -247,7 +254,7 @@ def compile_all(
     from .jit import cache_folder
 
     kernels = [(name, dtype) for name in KERNELS for dtype in dtypes]
-    others = {"random draws": compile_draws, "optimizer steps": compile_steps}
+    others = {"random draws": compile_draws, "optimizer steps": compile_steps, "products in pieces": compile_pieces}
     for name, dtype in [*kernels, *((name, "all") for name in others)]:
         if report is not None:
             report(f"{name} {dtype}")
@@ -279,6 +286,14 @@ def compile_steps() -> None:
             )
         options = dict(lr=0.1, beta1=0.9, beta2=0.9, eps=1e-8, weight_decay=0, decoupled=True, maximize=False, step=1.0)
         steps.adam(many, **options)
+
+
+def compile_pieces() -> None:
+    """What calls BLAS, and what waits for the other thread."""
+    if blas.compiled() is not None:
+        for dtype in DTYPES:
+            blas.in_pieces(np.empty((2, 2), dtype), np.ones((2, 2), dtype), np.ones((2, 2), dtype), 1)
+    threads.run(lambda counter: None, 2)
 
 
 def compile_draws() -> None:

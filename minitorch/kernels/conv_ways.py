@@ -123,7 +123,7 @@ def pack_panels(p: Problem, weight, channels, steps, places, pitches):
     width = VECTORS * p.lanes
     panels = np.empty(p.groups * -(-outputs // width) * width * inputs * len(places), weight.dtype)
     threads.run(
-        pack_weight, threads.threads_for(4 * panels.size), weight.reshape(-1), panels, (p.groups, *channels), steps, places,
+        pack_weight, threads.threads_for(20 * panels.size), weight.reshape(-1), panels, (p.groups, *channels), steps, places,
         pitches, p.lanes,
     )  # fmt: skip
     return panels
@@ -205,7 +205,7 @@ def channels_weight(p: Problem, input, grad, out) -> None:
         plan.sizes,
     )  # fmt: skip
     threads.run(
-        unpack_weight, threads.threads_for(4 * partial.size), partial, out.reshape(-1), chunks, p.groups, p.outputs,
+        unpack_weight, threads.threads_for(20 * partial.size), partial, out.reshape(-1), chunks, p.groups, p.outputs,
         p.inputs * prod(p.kernel), steps, p.lanes,
     )  # fmt: skip
 
@@ -347,13 +347,13 @@ def run_winograd(image, weight, out, channels, padding, start, steps) -> None:
     lanes = BITS // (8 * image.itemsize)
     panels = np.empty(16 * apart(groups * -(-outputs // ROWS) * inputs * ROWS), image.dtype)
     threads.run(
-        transform_weight, threads.threads_for(32 * weight.size), weight.reshape(-1), panels, groups, outputs, inputs,
+        transform_weight, threads.threads_for(80 * weight.size), weight.reshape(-1), panels, groups, outputs, inputs,
         start, steps,
     )  # fmt: skip
     tile_rows, tile_columns = -(-out_size[0] // 2), -(-out_size[1] // 2)
     rows = tile_rows_per_task(batch * tile_rows, tile_columns, VECTORS * lanes, inputs * outputs)
     threads.run(
-        winograd, threads.threads_for(4 * out.size * inputs), image.reshape(-1), panels, out.reshape(-1), channels,
+        winograd, threads.threads_for(5 * out.size * inputs), image.reshape(-1), panels, out.reshape(-1), channels,
         size, out_size, padding, rows, lanes,
     )  # fmt: skip
 
@@ -390,12 +390,12 @@ def winograd_weight(p: Problem, input, grad, out) -> None:
     chunks = max(1, min(16, bands, PARTIAL_SUMS // (16 * filters)))
     partial = np.zeros((chunks, 16, filters), input.dtype)
     threads.run(
-        sum_products, threads.threads_for(4 * grad.size * p.inputs), input.reshape(-1), grad.reshape(-1),
+        sum_products, threads.threads_for(6 * grad.size * p.inputs), input.reshape(-1), grad.reshape(-1),
         partial.reshape(-1), chunks, np.arange(-(-rows * tile_columns // p.lanes)) * p.lanes, channels, p.size[1:],
         p.out_size[1:], p.padding[1:], rows, p.lanes,
     )  # fmt: skip
     threads.run(
-        transform_filters_back, threads.threads_for(64 * chunks * filters), partial.reshape(-1), out.reshape(-1), chunks, 1024
+        transform_filters_back, threads.threads_for(1000 * chunks * filters), partial.reshape(-1), out.reshape(-1), chunks, 1024
     )  # fmt: skip
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(out.sum()):

@@ -162,7 +162,7 @@ def cross_entropy_of_classes(input, target, weight=None, *, ignore_index, reduct
     else:
         rows = max(1, TASK // classes)
         tally = np.empty((-(-count // rows), 3))
-        threads.run(rows_loss, threads.threads_for(10 * x.size), x, y, w, losses, tally, rows, ignore_index)
+        threads.run(rows_loss, threads.threads_for(40 * x.size), x, y, w, losses, tally, rows, ignore_index)
         total, divisor, wrong = np.add.reduce(tally, 0).tolist()
     if wrong or (divisor == 0 and reduction == "mean"):  # it has the words for the first, and nan for the second
         options = dict(ignore_index=ignore_index, reduction=reduction)
@@ -185,5 +185,5 @@ def cross_entropy_backward(grad, input, target, weight=None, *, ignore_index, re
         few_rows_gradient(x, y, w, factors, out, ignore_index)
     else:
         rows = max(1, TASK // x.shape[1])
-        threads.run(rows_gradient, threads.threads_for(10 * x.size), x, y, w, factors, out, rows, ignore_index)
+        threads.run(rows_gradient, threads.threads_for(40 * x.size), x, y, w, factors, out, rows, ignore_index)
     return out

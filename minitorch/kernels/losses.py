@@ -94,7 +94,7 @@ def loss(name, bound_name=None):
         pieces = np.empty(-(-input.size // CHUNK))
         bound = float(params[bound_name]) if bound_name else 0.0
         flat = plain(input).reshape(-1), plain(target).reshape(-1)
-        threads.run(sum_pieces, threads.threads_for(10 * input.size), *flat, pieces, bound)
+        threads.run(sum_pieces, threads.threads_for(60 * input.size), *flat, pieces, bound)
         total = np.add.reduce(pieces)
         return (total / input.size if reduction == "mean" else total).astype(input.dtype)
 

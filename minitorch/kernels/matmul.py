@@ -179,7 +179,7 @@ def outer(input, mat2):
     out = np.empty((len(input), mat2.shape[1]), input.dtype)
     rows = max(1, 16384 // max(1, mat2.shape[1]))
     threads.run(
-        multiply_each, threads.threads_for(4 * out.size), plain(input).reshape(-1), plain(mat2).reshape(-1), out, rows
+        multiply_each, threads.threads_for(10 * out.size), plain(input).reshape(-1), plain(mat2).reshape(-1), out, rows
     )  # fmt: skip
     return out
 
@@ -266,7 +266,7 @@ def matmul_into(out, input, other) -> None:
             right_starts = ZERO
         panels = np.empty(len(right_starts) * panel, right.dtype)
         threads.run(
-            pack, threads.threads_for(4 * other.size), right, right_starts, panels, inner, columns, k_step, column_step, lanes
+            pack, threads.threads_for(15 * other.size), right, right_starts, panels, inner, columns, k_step, column_step, lanes
         )  # fmt: skip
         right, right_steps = panels, (width, inner * width)
         right_starts = np.arange(len(right_starts)) * panel if other.ndim > 2 else np.zeros(len(left_starts), np.int64)

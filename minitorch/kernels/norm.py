@@ -39,6 +39,9 @@ from .registry import accelerates
 __all__ = ["norm_backward", "normalized", "rms_norm", "rms_norm_backward"]
 
 CHUNK = 1024  # elements of a piece, summed in their own precision, in dozens of partial sums
+TOGETHER = (
+    1024  # elements side by side that a task of `strips` has at least, since threads wait for each other's cache lines
+)
 ROWS = 64  # rows of a task in `rows`
 COLUMNS = 256  # columns of a task in `columns`
 BLOCK = 16  # rows whose sum is taken in their own precision there
@@ -103,7 +106,8 @@ def strips(counter, x, z, mean, var, weight, bias, eps, sizes):
     outer, groups, inside, length = sizes
     kind = x.dtype.type
     many = max(1, CHUNK // length)  # short strips are taken together
-    g = take(counter)
+    together = max(1, TOGETHER // (inside * length))
+    g = take(counter) * together
     while g < groups:
         n = m = m2 = 0.0
         for q in range(0, outer * inside, many):
@@ -132,7 +136,9 @@ def strips(counter, x, z, mean, var, weight, bias, eps, sizes):
                 source, target = x[start : start + length], z[start : start + length]
                 for i in range(length):
                     target[i] = (source[i] - middle) * slope + offset
-        g = take(counter)
+        g += 1
+        if g % together == 0:
+            g = take(counter) * together
 
 
 @njit(fastmath=FUSED)
@@ -141,7 +147,8 @@ def strips_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight
     outer, groups, inside, length = sizes
     kind = x.dtype.type
     n = outer * inside * length
-    g = take(counter)
+    together = max(1, TOGETHER // (inside * length))
+    g = take(counter) * together
     while g < groups:
         middle, std = mean[g], math.sqrt(var[g] + eps)
         at = g * inside % len(weight)
@@ -168,7 +175,9 @@ def strips_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight
                 b, c, d = grad[start : start + length], x[start : start + length], gx[start : start + length]
                 for i in range(length):
                     d[i] = b[i] * for_g - (c[i] - middle) * for_x - constant
-        g = take(counter)
+        g += 1
+        if g % together == 0:
+            g = take(counter) * together
 
 
 @njit(fastmath=FUSED)
@@ -374,7 +383,7 @@ def normalized(input, weight=None, bias=None, *, dims, eps):
     outer, groups, inside, length = sizes = geometry(shape, dims, weight)
     x, z = plain(input), np.empty(shape, dtype)
     mean, var = np.empty(groups, dtype), np.empty(groups, dtype)
-    count = threads.threads_for(3 * x.size)
+    count = threads.threads_for(18 * x.size)
     if outer == length == 1 and (weight is None or weight.size == inside):
         width = x.size // groups
         w, b = flat(weight, width, 1, dtype), flat(bias, width, 0, dtype)
@@ -402,7 +411,7 @@ def norm_backward(grad, grad_mean, grad_var, input, mean, var, weight=None, *, d
     g, x, gx = plain(grad), plain(input), np.empty(shape, dtype)
     statistics = [plain(a).reshape(-1) for a in (grad_mean, grad_var, mean, var)]
     tables = [a.reshape(-1) for a in (g, x, gx)]
-    count = threads.threads_for(6 * x.size)
+    count = threads.threads_for(25 * x.size)
     if outer == length == 1 and (weight is None or weight.size == inside):
         w = flat(weight, x.size // groups, 1, dtype)
         sums = np.zeros((2, -(-groups // ROWS), w.size), dtype)
@@ -430,7 +439,7 @@ def rms_norm(input, weight=None, *, dims, eps):
     x, z = plain(input), np.empty(input.shape, input.dtype)
     unused = np.empty((2, x.size // width), x.dtype)
     w, zero = flat(weight, width, 1, x.dtype), np.zeros(width, x.dtype)
-    count = threads.threads_for(3 * x.size)
+    count = threads.threads_for(18 * x.size)
     threads.run(rows, count, x.reshape(-1), z.reshape(-1), *unused, w, zero, eps, False)
     return z
 
@@ -445,7 +454,7 @@ def rms_norm_backward(grad, input, weight=None, *, dims, eps):
     squares = np.einsum("ri,ri->r", x.reshape(count, width), x.reshape(count, width), dtype=np.float64) / width
     sums = np.zeros((2, -(-count // ROWS), width), x.dtype)
     statistics = (zero, zero, zero, squares.astype(x.dtype))
-    threads.run(rows_backward, threads.threads_for(6 * x.size), g, x, gx, *statistics, w, sums.reshape(-1), eps, False)
+    threads.run(rows_backward, threads.threads_for(25 * x.size), g, x, gx, *statistics, w, sums.reshape(-1), eps, False)
     gx = gx.reshape(input.shape)
     if weight is None:
         return (gx,)

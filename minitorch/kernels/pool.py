@@ -23,6 +23,8 @@ from .simd import BITS, Emitter
 
 __all__ = ["max_pool2d_with_indices", "scatter_planes"]
 
+TOGETHER = 4096  # numbers of the result that a task has at least
+
 
 def max_tap(step):
     """The vector update for outputs that are `step` inputs apart (1 or 2)."""
@@ -84,11 +86,12 @@ def pool_planes(
     height, width = size
     out_height, out_width = out_size
     planes = len(input) // (height * width)
+    together = max(1, TOGETHER // (out_height * out_width))
     # For each tap of a row: its first column, and which outputs begin <= j < end see it inside the input.
     columns = dilation[1] * np.arange(kernel[1]) - padding[1]
     begin = np.maximum(0, -(columns // stride[1]))
     end = np.minimum(out_width, (width - 1 - columns) // stride[1] + 1)
-    plane = take(counter)
+    plane = take(counter) * together
     while plane < planes:
         for i in range(out_height):
             top = i * stride[0] - padding[0]
@@ -122,7 +125,9 @@ def pool_planes(
             for j in range(out_width):
                 values[to + j] = best[j]
                 indices[to + j] = corner + j * stride[1] + best_tap[j]
-        plane = take(counter)
+        plane += 1
+        if plane % together == 0:
+            plane = take(counter) * together
 
 
 def windows(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
@@ -147,7 +152,7 @@ def max_pool2d_with_indices(input, *, kernel_size, stride, padding, dilation, ce
         best = np.empty(out_size[1] + lanes, input.dtype)
         best_tap = np.zeros(best.size, f"i{input.itemsize}")
         threads.run(
-            pool_planes, threads.threads_for(8 * values.size * kernel_size[0] * kernel_size[1]), plain(input).reshape(-1),
+            pool_planes, threads.threads_for(50 * values.size * kernel_size[0] * kernel_size[1]), plain(input).reshape(-1),
             values.reshape(-1), indices.reshape(-1), best, best_tap, (height, width), out_size, tuple(kernel_size),
             tuple(stride), tuple(padding), tuple(dilation), lanes,
         )  # fmt: skip
@@ -156,20 +161,24 @@ def max_pool2d_with_indices(input, *, kernel_size, stride, padding, dilation, ce
 
 @njit
 def add_planes(counter, input, indices, out):
-    """One thread. out[plane, indices[plane, j]] += input[plane, j]; IndexError for an index outside of it."""
+    """One thread. out[plane, indices[plane, j]] += input[plane, j], from zero; IndexError for an index outside of it."""
     planes, count = input.shape
     size = out.shape[1]
     good = True
-    plane = take(counter)
+    together = max(1, TOGETHER // size)
+    plane = take(counter) * together
     while plane < planes:
         source, index, target = input[plane], indices[plane], out[plane]
+        target[:] = 0
         for j in range(count):
             at = index[j]
             if 0 <= at < size:
                 target[at] += source[j]
             else:
                 good = False
-        plane = take(counter)
+        plane += 1
+        if plane % together == 0:
+            plane = take(counter) * together
     if not good:
         raise IndexError("scatter_planes: an index lies outside of its plane")
 
@@ -178,9 +187,9 @@ def add_planes(counter, input, indices, out):
 def scatter_planes(input, indices, *, size, n):
     """x of shape `size`: x[.., i] = the sum of input[.., j] over all j whose indices[.., j] is i, the last n dimensions
     counted as one."""
-    out = np.zeros(size, input.dtype)
+    out = np.empty(size, input.dtype) if input.size else np.zeros(size, input.dtype)
     if input.size:
         planes = math.prod(size[:-n])
         arrays = [plain(a).reshape(planes, -1) for a in (input, indices, out)]
-        threads.run(add_planes, threads.threads_for(10 * input.size), *arrays)
+        threads.run(add_planes, threads.threads_for(50 * input.size), *arrays)
     return out

@@ -78,7 +78,7 @@ def topk_dim(input, *, k, dim, largest):
         return REGISTRY["topk_dim"].reference(input, k=k, dim=dim, largest=largest)
     x = along_last(input, dim).reshape(-1, input.shape[dim])
     values, places = np.empty((len(x), k), input.dtype), np.empty((len(x), k), np.int64)
-    threads.run(rows_topk, threads.threads_for(2 * x.size), x, values, places, max(1, TASK // x.shape[1]), largest)
+    threads.run(rows_topk, threads.threads_for(60 * x.size), x, values, places, max(1, TASK // x.shape[1]), largest)
     shape = list(input.shape)
     shape[dim], shape[-1] = shape[-1], k
     return tuple([np.ascontiguousarray(found.reshape(shape).swapaxes(dim, -1)) for found in (values, places)])

@@ -183,7 +183,7 @@ def gru_rows_backward(counter, grad, back, carried, h, gates, grad_x, grad_y, ro
 def pass_over(kernel, *arguments):
     """Call a kernel on the rows of the first argument, cut into tasks."""
     count, size = arguments[0].shape
-    threads.run(kernel, threads.threads_for(40 * count * size), *arguments, max(1, TASK // (4 * size)))
+    threads.run(kernel, threads.threads_for(80 * count * size), *arguments, max(1, TASK // (4 * size)))
 
 
 def turned(w, steps: int):

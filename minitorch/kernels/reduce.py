@@ -138,7 +138,7 @@ def sums_at_end(input, width, squared=False):
     rows, pieces = pieces_of(input, width)
     out = np.empty((rows, pieces))
     arrays = input.reshape(-1), out.reshape(-1)
-    threads.run(sum_pieces, threads.threads_for(input.size), *arrays, width, pieces, squared, 1.0)
+    threads.run(sum_pieces, threads.threads_for(5 * input.size), *arrays, width, pieces, squared, 1.0)
     return out[:, 0] if pieces == 1 else np.add.reduce(out, 1)
 
 
@@ -155,7 +155,7 @@ def sums(input, dim, keepdim, divisor):
         if len(parts) < 3 and size <= CHUNK:
             out = np.empty(shape, input.dtype)
             arrays = input.reshape(-1), out.reshape(-1)
-            threads.run(sum_pieces, threads.threads_for(input.size), *arrays, size, 1, False, float(divisor))
+            threads.run(sum_pieces, threads.threads_for(5 * input.size), *arrays, size, 1, False, float(divisor))
             return out
         total = sums_at_end(input, size)
         others = tuple([k for k, (_, reduced) in enumerate(parts[:-1]) if reduced])
@@ -167,7 +167,9 @@ def sums(input, dim, keepdim, divisor):
         return None
     sizes = prod([n for n, _ in parts[:-2]]), parts[-2][0], size
     out = np.empty(shape, input.dtype)
-    threads.run(sum_middle, threads.threads_for(input.size), input.reshape(-1), out.reshape(-1), sizes, float(divisor))
+    threads.run(
+        sum_middle, threads.threads_for(4 * input.size), input.reshape(-1), out.reshape(-1), sizes, float(divisor)
+    )
     return out
 
 
@@ -217,7 +219,7 @@ def variance(input, dim, correction, keepdim):
     rows, pieces = pieces_of(input, width)
     mean, squares = np.empty((rows, pieces)), np.empty((rows, pieces))
     arrays = input.reshape(-1), mean.reshape(-1), squares.reshape(-1)
-    threads.run(moment_pieces, threads.threads_for(4 * input.size), *arrays, width, pieces)
+    threads.run(moment_pieces, threads.threads_for(16 * input.size), *arrays, width, pieces)
     counts = np.full(pieces, float(CHUNK))
     counts[-1] = width - CHUNK * (pieces - 1)
     middle = np.add.reduce(mean * counts, 1, keepdims=True) / width

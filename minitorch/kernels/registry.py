@@ -56,7 +56,14 @@ def many_logits(grad, input, *others, **params):
     return input.size >= KERNELS["cross_entropy_of_classes"].least
 
 
+# Elementwise functions of NumPy that ufuncs.py runs in several threads.
+UFUNCS = {
+    "add_tensors": np.add, "sub_tensors": np.subtract, "mul": np.multiply, "true_div": np.true_divide, "add_bias": np.add,
+    "abs": np.abs, "neg": np.negative, "sqrt": np.sqrt,
+}  # fmt: skip
+
 KERNELS: dict[str, Kernel] = {
+    **{name: Kernel("ufuncs", 131072, instead=ufunc) for name, ufunc in UFUNCS.items()},
     **{f"conv{n}d{part}": Kernel("conv", 0) for n in (1, 2, 3) for part in ("", "_input", "_weight")},
     "matmul": Kernel("matmul", crossovers.PRODUCT, tiny, blas.matmul),
     "mm": Kernel("matmul", NEVER, instead=blas.mm),
@@ -64,6 +71,8 @@ KERNELS: dict[str, Kernel] = {
     "dot": Kernel("matmul", NEVER, instead=blas.dot),
     "max_pool2d_with_indices": Kernel("pool", 256),
     "scatter_planes": Kernel("pool", 256),
+    "avg_pool2d": Kernel("average", 256),
+    "avg_pool2d_backward": Kernel("average", 256),
     "batch_norm_train": Kernel("norm", 64),
     "batch_norm_eval": Kernel("norm_eval", 64),
     "batch_norm_eval_weight": Kernel("norm_eval", 64),
@@ -199,7 +208,7 @@ def choose(name: str, reference: Callable, mode: str) -> Callable:
         return fast
 
     op = REGISTRY[name]
-    plain = least and op.variadic is None and not op.params and not reference.__defaults__
+    plain = least and op.variadic is None and not op.params and not op.reference.__defaults__
     if plain and len(op.inputs) == 1:
         return one
     if plain and len(op.inputs) == 2:

@@ -90,7 +90,7 @@ def run(kernels, input, dim, index, weight, size):
         kernel, inner = (single, ()) if across == 1 else (several, (across,))
         tables = [plain(array).reshape(outer, n, *inner) for array, n in ((input, input.shape[dim]), (out, size))]
         many = max(1, TASK // max(1, max(input.size, out.size) // outer))
-        work = 2 * max(input.size, out.size) * index.shape[1]
+        work = 10 * max(input.size, out.size) * index.shape[1]
         threads.run(kernel, threads.threads_for(work), *tables, plain(index.astype(np.int64, copy=False)), weight, many)
     return out
 

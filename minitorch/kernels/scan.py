@@ -77,5 +77,5 @@ def cumsum_dim(input, *, dim, reverse):
     x, z = plain(input), np.empty(shape, input.dtype)
     sizes = prod(shape[:dim]), shape[dim], prod(shape[dim + 1 :])
     kernel, sizes = (sum_rows, sizes[:2]) if sizes[2] == 1 else (sum_columns, sizes)
-    threads.run(kernel, threads.threads_for(4 * x.size), x.reshape(sizes), z.reshape(sizes), reverse)
+    threads.run(kernel, threads.threads_for(30 * x.size), x.reshape(sizes), z.reshape(sizes), reverse)
     return z

@@ -203,14 +203,14 @@ def run(kernel, across, arrays, dim, logarithm):
         flat = [plain(a).reshape(-1) for a in (*arrays, out)]
         width = min(beside, max(WIDE, TASK // count // WIDE * WIDE))
         sizes = first.size // (count * beside), count, beside
-        threads.run(across, threads.threads_for(20 * out.size), *flat, sizes, width, logarithm)
+        threads.run(across, threads.threads_for(40 * out.size), *flat, sizes, width, logarithm)
         return out
     arrays = [along_last(a, dim) for a in arrays]
     out = np.empty_like(arrays[0])
     if out.size:
         width = out.shape[-1]
         tables = [a.reshape(-1, width) for a in (*arrays, out)]
-        threads.run(kernel, threads.threads_for(20 * out.size), *tables, max(1, TASK // width), logarithm)
+        threads.run(kernel, threads.threads_for(40 * out.size), *tables, max(1, TASK // width), logarithm)
     return out if dim in (-1, out.ndim - 1) else np.ascontiguousarray(out.swapaxes(dim, -1))
 
 
@@ -266,5 +266,5 @@ def logsumexp_dims(input, *, dim, keepdim):
     out = np.empty([input.shape[d] for d in kept], input.dtype)
     rows = plain(input.transpose(*kept, *sorted(dim))).reshape(out.size, -1)
     many = max(1, TASK // rows.shape[1])
-    threads.run(rows_logsumexp, threads.threads_for(15 * input.size), rows, out.reshape(-1), many)
+    threads.run(rows_logsumexp, threads.threads_for(35 * input.size), rows, out.reshape(-1), many)
     return out.reshape(reduced_shape(input.shape, dim, keepdim))

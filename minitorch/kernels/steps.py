@@ -122,7 +122,7 @@ def run(kernel, many: list, *options) -> None:
     sizes = tuple([row[0].size for row in many])
     table = np.array([(size, *map(id, row)) for size, row in zip(sizes, many, strict=True)], np.int64)
     threads.run(
-        kernel, threads.threads_for(3 * sum(sizes)), LIKE[many[0][0].dtype], table, pieces_of(sizes), *options,
+        kernel, threads.threads_for(20 * sum(sizes)), LIKE[many[0][0].dtype], table, pieces_of(sizes), *options,
     )  # fmt: skip
 
 

@@ -4,14 +4,22 @@ A kernel is compiled for one thread and releases the GIL. Its work is cut into t
 element of the result is computed within one task; the threads take tasks from a shared counter until none is left. So the
 number of threads decides who does what and when, and never changes a bit of the result.
 
-The workers are Python threads that sleep on a lock: waking one takes about 15 us, which a kernel weighs by asking
-`threads_for(work)`. A sleeping worker costs nothing. A pool that spins while it waits, as OpenMP's do, wakes faster but
-takes the cores from BLAS, which has a pool of its own.
+The helpers are Python threads. Between two jobs a helper watches the counter of the next one for a while (spin.py), then sleeps
+on a lock; in the same way the caller waits for its helpers at the end. A helper goes on when the first task has been taken: then the
+caller is inside of the kernel, and no longer holds the interpreter, which the helper needs to begin.
+
+    caller   | job, permit | kernel: tasks 0, 2, 3, 5 ...            | until(finished)  |
+    helper   rest(counter)       | kernel: tasks 1, 4, 6 ...       | rest: finished, counter of the next job ...
+
+Handing a job over and waiting for it takes about 12 us, and 50 us if the helper has gone to sleep. A kernel weighs that by asking
+`threads_for(work)`. A helper spins for a tenth of a millisecond at most, so that it soon leaves its core to others.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from _thread import allocate_lock
 from pathlib import Path
 from threading import Thread
@@ -58,6 +66,8 @@ def default_threads() -> int:
         return physical_cores()
 
 
+ROUNDS = 3000  # of looking at a word, before a thread that waits goes to sleep: 0.1 ms
+WORTH = 700_000  # multiply-adds that are worth a thread: 30 us
 count = default_threads()
 
 
@@ -82,69 +92,117 @@ def set_num_threads(threads: int) -> None:
 
 
 def threads_for(work: float) -> int:
-    """How many threads so many multiply-adds are worth: each one gets at least two million (some 40 us)."""
-    return max(1, min(count, int(work * 5e-7)))
+    """How many threads it is worth to do so much work, in multiply-adds of vectorised code (23 in a nanosecond) or what takes
+    as long; each thread gets at least WORTH of it."""
+    return max(1, min(count, int(work / WORTH)))
 
 
-class Worker:
-    """A sleeping thread that runs one call at a time."""
+def sleep_at_once(*arguments) -> None:
+    """In place of spin.py's functions, as long as Numba is not loaded."""
 
-    job: Any  # (kernel, arguments), None while asleep
+
+rest = until = sleep_at_once
+
+
+def learn_to_spin() -> None:
+    """Take the functions of spin.py, once a kernel has loaded Numba."""
+    global rest, until
+    if f"{__package__}.jit" in sys.modules:
+        spin = importlib.import_module(".spin", __package__)
+        rest, until = spin.rest, spin.until
+
+
+class Helper:
+    """A thread that does its part of one job after another.
+
+    The two locks are what it and its caller truly wait for; the words are looked at first, since that is quicker.
+    """
+
+    job: Any  # (turn, kernel, arguments), None in between
     error: BaseException | None
 
-    def __init__(self) -> None:
-        self.wake, self.done = allocate_lock(), allocate_lock()
-        self.wake.acquire()
+    def __init__(self, counters: tuple[np.ndarray, np.ndarray]) -> None:
+        self.counters, self.finished = counters, word()
+        self.permit, self.done = allocate_lock(), allocate_lock()
+        self.permit.acquire()
         self.done.acquire()
         self.error = None
         Thread(target=self.loop, name="minitorch-kernels", daemon=True).start()
 
     def loop(self) -> None:
         while True:
-            self.wake.acquire()
-            kernel, arguments = self.job
+            self.permit.acquire()
+            turn, kernel, arguments = self.job
             try:
                 kernel(*arguments)
             except BaseException as error:  # handed to the thread that waits
                 self.error = error
             self.job = kernel = arguments = None  # hold on to no array while asleep
             self.done.release()
+            rest(self.finished, turn, self.counters[(turn + 1) % 2], ROUNDS)
 
     def start(self, *job) -> None:
         self.job = job
-        self.wake.release()
+        self.permit.release()
 
-    def wait(self):
+    def wait(self, turn: int) -> BaseException | None:
+        until(self.finished, turn, ROUNDS)
         self.done.acquire()
         error, self.error = self.error, None
         return error
 
 
-idle: list[Worker] = []  # appending to and popping from a list are atomic
+def word() -> np.ndarray:
+    """A number that threads watch, with a cache line of its own."""
+    return np.zeros(8, np.int64)
+
+
+class Team:
+    """The helpers of one caller at a time. The jobs' counters are two words in turns: of one, the helpers see the tasks that are
+    being taken, while the other is zero again for the next job."""
+
+    def __init__(self) -> None:
+        self.counters = word(), word()
+        self.turn = 0
+        self.helpers: list[Helper] = []
+
+    def run(self, kernel, number: int, arguments: tuple) -> None:
+        """Call kernel(counter, *arguments) in this thread and so many helpers."""
+        turn = self.turn = self.turn + 1
+        counter = self.counters[turn % 2]
+        self.counters[(turn + 1) % 2][0] = 0
+        while len(self.helpers) < number:
+            self.helpers.append(Helper(self.counters))
+        helpers = self.helpers[:number]
+        for helper in helpers:
+            helper.start(turn, kernel, (counter, *arguments))
+        try:
+            kernel(counter, *arguments)
+        finally:
+            errors = [helper.wait(turn) for helper in helpers]
+        for error in errors:
+            if error is not None:
+                raise error
+
+
+idle: list[Team] = []  # appending to and popping from a list are atomic
 
 
 def run(kernel, threads: int, *arguments) -> None:
-    """Call kernel(counter, *arguments) in so many threads at once, this one among them; counter is int64 [0]."""
+    """Call kernel(counter, *arguments) in so many threads at once, this one among them; counter is int64 [0, ...]."""
     if threads == 1:
         kernel(np.zeros(1, np.int64), *arguments)
         return
-    arguments = (np.zeros(1, np.int64), *arguments)
-    workers = []
-    for _ in range(threads - 1):
-        try:
-            worker = idle.pop()
-        except IndexError:
-            worker = Worker()
-        worker.start(kernel, arguments)
-        workers.append(worker)
+    if rest is sleep_at_once:
+        learn_to_spin()
     try:
-        kernel(*arguments)
+        team = idle.pop()
+    except IndexError:
+        team = Team()
+    try:
+        team.run(kernel, threads - 1, arguments)
     finally:
-        errors = [worker.wait() for worker in workers]
-        idle.extend(workers)
-    for error in errors:
-        if error is not None:
-            raise error
+        idle.append(team)
 
 
 def each(function, items, threads: int) -> None:

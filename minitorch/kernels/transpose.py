@@ -66,6 +66,6 @@ def copied(input, *, order):
     outer, rows, columns = sizes
     lanes = BITS // (8 * input.itemsize)
     threads.run(
-        transpose_tiles, threads.threads_for(2 * out.size), memory, out.reshape(-1), sizes, rows, rows * columns, lanes
+        transpose_tiles, threads.threads_for(30 * out.size), memory, out.reshape(-1), sizes, rows, rows * columns, lanes
     )
     return out
