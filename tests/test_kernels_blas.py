@@ -88,6 +88,20 @@ def test_no_number_of_threads_changes_a_bit(shapes, dtype, transposed):
         assert np.array_equal(results[0], other)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layouts", [("contiguous", "contiguous"), ("permuted", "sliced"), ("negative", "permuted")])
+@pytest.mark.parametrize("shapes", [((300, 200), (200, 130)), ((130, 200), (200, 300)), ((2, 1, 90, 80), (3, 80, 120))])
+def test_pieces_from_compiled_code_and_through_numpy(shapes, layouts, dtype, monkeypatch):
+    """Any other BLAS than NumPy's OpenBLAS is called by np.matmul, in the same pieces."""
+    a, b = (draw(i, shape, dtype, layout) for i, (shape, layout) in enumerate(zip(shapes, layouts, strict=True)))
+    with exactly(2):
+        assert blas.compiled() is not None
+        compiled = blas.matmul(a, b)
+        close(compiled, a, b)
+        monkeypatch.setattr(blas, "compiled", lambda: None)
+        close(blas.matmul(a, b), a, b)
+
+
 def test_pieces_cover_everything_and_depend_on_the_shape_alone():
     for count, work in ((0, 0), (1, 10), (95, 10**9), (1000, 10**9), (1000, 5_000_000), (100_001, 10**8)):
         cut = blas.pieces(count, work)
