@@ -128,7 +128,6 @@ def usable_cores() -> int:
 def environment(threads: int) -> dict[str, str]:
     """The environment in which every library starts with so many threads."""
     variables = dict.fromkeys(POOLS, str(threads)) | {"DEV": "CPU", "JAX_PLATFORMS": "cpu"}
-    variables["OPENBLAS_THREAD_TIMEOUT"] = "20"  # NumPy's threads spin for 2^20 cycles (0.5 ms) after a call, not 2^26
     if threads == 1:
         flags = os.environ.get("XLA_FLAGS", "")
         variables["XLA_FLAGS"] = flags if XLA_ONE_THREAD in flags else f"{flags} {XLA_ONE_THREAD}".strip()
