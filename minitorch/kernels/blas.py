@@ -285,11 +285,11 @@ def starts(shape, strides, itemsize: int, batch) -> np.ndarray:
 def mv(input, vec):
     """As the reference: (n, m) times (m,)."""
     work = input.size
-    if work <= crossovers.ALONE_VECTOR or (4 * work < 2 * PIECE and one_thread.always()):
+    if work <= crossovers.ALONE_VECTOR or (work < 2 * PIECE and one_thread.always()):
         return input.dot(vec)
     if input.dtype.kind != "f" or input.shape[1] != len(vec):
         return input.dot(vec)
-    cut = pieces(len(input), 4 * work)  # memory sets the pace: a thread is worth waking earlier
+    cut = pieces(len(input), work)
     if len(cut) == 1 and one_thread.always():
         return input.dot(vec)
     out = np.empty(len(input), input.dtype)
