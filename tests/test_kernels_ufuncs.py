@@ -51,7 +51,7 @@ def test_what_is_shared_out(monkeypatch):
 
 
 def test_the_operations_use_it():
-    x = np.ones((512, 512), np.float32)
+    x = np.ones((1024, 512), np.float32)
     seen = []
     with exactly(2), pytest.MonkeyPatch.context() as patch:
         each = threads.each

@@ -63,7 +63,7 @@ UFUNCS = {
 }  # fmt: skip
 
 KERNELS: dict[str, Kernel] = {
-    **{name: Kernel("ufuncs", 131072, instead=ufunc) for name, ufunc in UFUNCS.items()},
+    **{name: Kernel("ufuncs", 524288, instead=ufunc) for name, ufunc in UFUNCS.items()},
     **{f"conv{n}d{part}": Kernel("conv", 0) for n in (1, 2, 3) for part in ("", "_input", "_weight")},
     "matmul": Kernel("matmul", crossovers.PRODUCT, tiny, blas.matmul),
     "mm": Kernel("matmul", NEVER, instead=blas.mm),
