@@ -59,3 +59,18 @@ def test_the_operations_use_it():
         for name, ufunc in UFUNCS.items():
             REGISTRY[name].kernel(*[x] * ufunc.nin)
     assert len(seen) == len(UFUNCS)
+
+
+@pytest.mark.parametrize("name", UFUNCS)
+def test_the_reference_is_the_function_of_numpy(name):
+    """In its place the function itself runs: it has to refuse what the reference refuses."""
+    for dtype in ("bool", "int64", "float16", "complex64"):
+        arrays = [np.ones(3, dtype)] * UFUNCS[name].nin
+        outcomes = []
+        for function in (REGISTRY[name].reference, UFUNCS[name]):
+            try:
+                found = function(*arrays)
+                outcomes.append((found.dtype, found.tolist()))
+            except (TypeError, RuntimeError) as error:
+                outcomes.append((type(error), str(error)))
+        assert outcomes[0] == outcomes[1]

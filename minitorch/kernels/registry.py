@@ -56,10 +56,10 @@ def many_logits(grad, input, *others, **params):
     return input.size >= KERNELS["cross_entropy_of_classes"].least
 
 
-# Elementwise functions of NumPy that ufuncs.py runs in several threads.
+# Operations that are nothing but a function of NumPy, which ufuncs.py runs in several threads.
 UFUNCS = {
     "add_tensors": np.add, "sub_tensors": np.subtract, "mul": np.multiply, "true_div": np.true_divide, "add_bias": np.add,
-    "abs": np.abs, "neg": np.negative, "sqrt": np.sqrt,
+    "abs": np.abs, "sqrt": np.sqrt,
 }  # fmt: skip
 
 KERNELS: dict[str, Kernel] = {

@@ -20,7 +20,6 @@ from .jit import njit
 
 __all__ = ["rest", "until"]
 
-WORD = ir.IntType(64)
 PAUSE = {"x86_64": "llvm.x86.sse2.pause", "AMD64": "llvm.x86.sse2.pause"}.get(platform.machine())
 
 
