@@ -262,7 +262,10 @@ def places(shape, left_shape, left_strides, right_shape, right_strides, itemsize
     *batch, rows, columns = shape
     if size == 0:
         count = prod(batch)
-        begin = starts(left_shape, left_strides, itemsize, batch), starts(right_shape, right_strides, itemsize, batch)
+        begin = [
+            starts(own[:-2], tuple([step // itemsize for step in strides[:-2]]), tuple(batch))
+            for own, strides in ((left_shape, left_strides), (right_shape, right_strides))
+        ]
         sizes = np.full(count, rows), np.full(count, columns)
         return np.stack([*begin, np.arange(count) * (rows * columns), *sizes], 1).astype(np.int64)
     start = np.arange(0, max(rows, columns), size)
@@ -274,12 +277,13 @@ def places(shape, left_shape, left_strides, right_shape, right_strides, itemsize
     return np.stack(table, 1).astype(np.int64)
 
 
-def starts(shape, strides, itemsize: int, batch) -> np.ndarray:
-    """How many numbers lie before each matrix of an operand whose leading dimensions are broadcast to `batch`."""
-    total = np.zeros((), np.int64)
-    for n, step in zip(shape[:-2], strides[:-2], strict=True):
-        total = np.add.outer(total, np.arange(n) * (step // itemsize))
-    return np.broadcast_to(total, batch).ravel()
+@functools.lru_cache(256)
+def starts(shape: tuple[int, ...], steps: tuple[int, ...], batch: tuple[int, ...]) -> np.ndarray:
+    """Where each matrix of a batch starts, the leading dimensions (shape, steps) being broadcast to `batch`."""
+    total = np.zeros(1, np.int64)
+    for n, step in zip(shape, steps, strict=True):
+        total = np.add.outer(total, step * np.arange(n))
+    return np.broadcast_to(total.reshape(shape), batch).ravel()
 
 
 def mv(input, vec):

@@ -23,12 +23,11 @@ are left to BLAS, as products with a vector: they run as fast as memory delivers
 each are plain loops.
 """
 
-from functools import lru_cache
-
 import numpy as np
 from numba.extending import register_jitable
 
 from . import threads
+from .blas import starts
 from .jit import njit, plain, take
 from .moves import copy_run, pack_panel
 from .registry import accelerates
@@ -196,15 +195,6 @@ def in_memory_order(array):
             return permuted.reshape(-1), array.strides
         array = plain(array)
     return array.reshape(-1), array.strides
-
-
-@lru_cache(256)
-def starts(shape: tuple[int, ...], steps: tuple[int, ...], batch: tuple[int, ...]) -> np.ndarray:
-    """Where each matrix of a batch starts, the leading dimensions (shape, steps) being broadcast to `batch`."""
-    total = np.zeros(1, np.int64)
-    for n, step in zip(shape, steps, strict=True):
-        total = np.add.outer(total, step * np.arange(n))
-    return np.broadcast_to(total.reshape(shape), batch).ravel()
 
 
 def starts_of(shape, strides, batch, itemsize):
