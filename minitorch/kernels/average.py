@@ -19,7 +19,7 @@ from math import prod
 import numpy as np
 
 from . import threads
-from .jit import njit, plain, take
+from .jit import following, njit, plain, take
 from .pool import TOGETHER, windows
 from .registry import accelerates
 
@@ -48,9 +48,7 @@ def average_planes(counter, x, out, rows, columns, kernel, stride, padding):
                 for b in range(j * stride[1], j * stride[1] + kernel[1]):
                     total += sums[b]
                 target[j] = total / x.dtype.type(rows[i] * columns[j])
-        plane += 1
-        if plane % together == 0:
-            plane = take(counter) * together
+        plane = following(counter, plane, together)
 
 
 @njit
@@ -77,9 +75,7 @@ def spread_planes(counter, grad, out, rows, columns, kernel, stride, padding):
                 source = spread[i, padding[1] : padding[1] + width]
                 for c in range(width):
                     target[c] += source[c]
-        plane += 1
-        if plane % together == 0:
-            plane = take(counter) * together
+        plane = following(counter, plane, together)
 
 
 def counts(size, out_size, kernel, stride, padding, count_include_pad, divisor_override):

@@ -20,7 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["cache_folder", "inner", "njit", "plain", "take"]
+__all__ = ["cache_folder", "following", "inner", "njit", "plain", "take"]
 
 
 def source_hash() -> str:
@@ -82,6 +82,16 @@ def take(typing, counter):
         return builder.atomic_rmw("add", data, ir.Constant(ir.IntType(64), 1), "monotonic")
 
     return types.int64(counter), generate
+
+
+@inner
+def following(counter, task, together):
+    """The task after this one: the next of those that were taken together, or the first of the next so many.
+
+    Results that lie side by side then come from one thread; two would wait for each other's cache lines.
+    """
+    task += 1
+    return task if task % together else take(counter) * together
 
 
 def plain(array):

@@ -33,7 +33,7 @@ import numpy as np
 
 from . import threads
 from .elementary import add
-from .jit import inner, njit, plain, take
+from .jit import following, inner, njit, plain, take
 from .registry import accelerates
 
 __all__ = ["norm_backward", "normalized", "rms_norm", "rms_norm_backward"]
@@ -136,9 +136,7 @@ def strips(counter, x, z, mean, var, weight, bias, eps, sizes):
                 source, target = x[start : start + length], z[start : start + length]
                 for i in range(length):
                     target[i] = (source[i] - middle) * slope + offset
-        g += 1
-        if g % together == 0:
-            g = take(counter) * together
+        g = following(counter, g, together)
 
 
 @njit(fastmath=FUSED)
@@ -175,9 +173,7 @@ def strips_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight
                 b, c, d = grad[start : start + length], x[start : start + length], gx[start : start + length]
                 for i in range(length):
                     d[i] = b[i] * for_g - (c[i] - middle) * for_x - constant
-        g += 1
-        if g % together == 0:
-            g = take(counter) * together
+        g = following(counter, g, together)
 
 
 @njit(fastmath=FUSED)

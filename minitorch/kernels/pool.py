@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from . import threads
-from .jit import njit, plain, take
+from .jit import following, njit, plain, take
 from .registry import accelerates
 from .simd import BITS, Emitter
 
@@ -125,9 +125,7 @@ def pool_planes(
             for j in range(out_width):
                 values[to + j] = best[j]
                 indices[to + j] = corner + j * stride[1] + best_tap[j]
-        plane += 1
-        if plane % together == 0:
-            plane = take(counter) * together
+        plane = following(counter, plane, together)
 
 
 def windows(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
@@ -176,9 +174,7 @@ def add_planes(counter, input, indices, out):
                 target[at] += source[j]
             else:
                 good = False
-        plane += 1
-        if plane % together == 0:
-            plane = take(counter) * together
+        plane = following(counter, plane, together)
     if not good:
         raise IndexError("scatter_planes: an index lies outside of its plane")
 
