@@ -24,13 +24,13 @@ def close(found, a, b):
 @pytest.fixture
 def small_pieces(monkeypatch):
     """Small products are cut, and are not simply handed to BLAS."""
-    for name, value in (("PIECE", 3000), ("LEAST", 5), ("UNIT", 3)):
+    for name, value in (("PIECE", 3000), ("VECTOR_PIECE", 1000), ("LEAST", 5), ("UNIT", 3)):
         monkeypatch.setattr(blas, name, value)
     for name, value in (("ALONE", 300), ("ALONE_VECTOR", 50), ("TWO_ROWS", 200)):
         monkeypatch.setattr(crossovers, name, value)
-    blas.pieces.cache_clear()
+    blas.cuts.cache_clear()
     yield
-    blas.pieces.cache_clear()
+    blas.cuts.cache_clear()
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -59,7 +59,7 @@ SHAPES = [
     ((160, 204), (204, 68)), ((54, 274), (274, 122)), ((571, 28), (28, 120)), ((346, 888), (888, 7)), ((5, 542), (542, 480)),
     ((2, 300), (300, 400)), ((1, 300), (300, 400)), ((400, 300), (300,)), ((5000, 40), (40, 30)), ((20000,), (20000,)),
     ((64, 784), (784, 256)), ((70, 300), (300, 900)), ((3, 100, 70), (3, 70, 150)), ((4, 2, 90, 30), (2, 30, 90)),
-    ((4, 30, 50), (50, 60)), ((1, 300, 200), (1, 200, 400)),
+    ((4, 30, 50), (50, 60)), ((1, 300, 200), (1, 200, 400)), ((1600, 700), (700,)), ((1, 1500), (1500, 800)), ((1600, 700), (700, 1)),
 ]  # fmt: skip
 
 
@@ -88,25 +88,33 @@ def test_no_number_of_threads_changes_a_bit(shapes, dtype, transposed):
         assert np.array_equal(results[0], other)
 
 
+PRODUCTS = [
+    ((300, 200), (200, 130)), ((130, 200), (200, 300)), ((2, 1, 90, 80), (3, 80, 120)),
+    ((900, 800), (800,)), ((1, 800), (800, 900)), ((900, 800), (800, 1)),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layouts", [("contiguous", "contiguous"), ("permuted", "sliced"), ("negative", "permuted")])
-@pytest.mark.parametrize("shapes", [((300, 200), (200, 130)), ((130, 200), (200, 300)), ((2, 1, 90, 80), (3, 80, 120))])
+@pytest.mark.parametrize("shapes", PRODUCTS)
 def test_pieces_from_compiled_code_and_through_numpy(shapes, layouts, dtype, monkeypatch):
     """Any other BLAS than NumPy's OpenBLAS is called by np.matmul, in the same pieces."""
     a, b = (draw(i, shape, dtype, layout) for i, (shape, layout) in enumerate(zip(shapes, layouts, strict=True)))
     with exactly(2):
         assert blas.compiled() is not None
-        compiled = blas.matmul(a, b)
-        close(compiled, a, b)
+        multiply = blas.mv if b.ndim == 1 else blas.matmul
+        close(multiply(a, b), a, b)
         monkeypatch.setattr(blas, "compiled", lambda: None)
-        close(blas.matmul(a, b), a, b)
+        close(multiply(a, b), a, b)
 
 
 def test_pieces_cover_everything_and_depend_on_the_shape_alone():
     for count, work in ((0, 0), (1, 10), (95, 10**9), (1000, 10**9), (1000, 5_000_000), (100_001, 10**8)):
-        cut = blas.pieces(count, work)
-        assert [i for part in cut for i in range(part.start, part.stop)] == list(range(count))
-        assert len(cut) <= max(1, min(4, work // blas.PIECE, count // blas.LEAST))
+        for other, piece in ((1, blas.VECTOR_PIECE), (min(count, 70), blas.PIECE)):
+            cut = blas.cuts(count, other, 4 * work)
+            assert cut == blas.cuts(other, count, 4 * work) or count == 0
+            assert [i for part in cut for i in range(part.start, part.stop)] == list(range(max(count, other)))
+            assert len(cut) <= max(1, min(4, work // (piece if other > 1 else blas.VECTOR_PIECE), count // blas.LEAST))
 
 
 def test_blas_has_its_threads_back_after_the_last_block():

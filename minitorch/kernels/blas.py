@@ -21,123 +21,27 @@ would copy all of B, as two products with a vector; and, in matmul.py, batches o
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import importlib
-import importlib.util
 from collections.abc import Callable, Sequence
 from math import prod
-from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..core.op import REGISTRY
 from . import crossovers, threads
+from .openblas import BLAS, one_thread, warm_all
 
-__all__ = ["dot", "matmul", "matmul_into", "mm", "mv", "one_thread", "pieces"]
+__all__ = ["dot", "matmul", "matmul_into", "mm", "mv", "one_thread", "product"]
 
-PIECE, LARGE_PIECE = 2_000_000, 32_000_000  # multiply-adds: at least for one of two pieces, and for one of four
-LEAST, UNIT = 64, 16  # rows or columns of a piece: at least, and a multiple of what the register tiles of BLAS have
+# Multiply-adds of four bytes: at least for one of two pieces, and for one of four. Those of eight take twice as long.
+PIECE, LARGE_PIECE = 1_000_000, 32_000_000
+VECTOR_PIECE = 1_000_000  # the same for products with a vector, which take as long as reading the matrix
+LEAST, UNIT = 40, 8  # rows or columns of a piece: at least, and a multiple of what the register tiles of BLAS have
 MANY = 65536  # matrices of a batch, from which on a table of them would be large
 LARGE = 32768  # elements of a result that takes longer to fill with zeros than np.matmul takes to prepare
 BOOL = np.dtype(np.bool_)
-
-
-class Number:
-    """A number that a function of a C library tells, read as those are that are variables of it: `.value`."""
-
-    def __init__(self, tell: Callable[[], int]) -> None:
-        self.tell = tell
-
-    @property
-    def value(self) -> int:
-        return self.tell()
-
-
-class Routines(NamedTuple):
-    """Of the OpenBLAS behind NumPy: number and set, its number of threads and what sets it; gemm, the addresses of sgemm and dgemm by
-    NumPy's letter of the type; wide, whether they take whole numbers of 64 bits."""
-
-    number: Any
-    set: Callable[[int], None]
-    gemm: dict[str, int]
-    wide: bool
-
-
-def routines() -> Routines:
-    """Any other BLAS is left alone, as if it had one thread.
-
-    threadpoolctl would find the threads too, but takes ten times as long for each call.
-    """
-    spec = importlib.util.find_spec("numpy._core._multiarray_umath")
-    if spec is not None and spec.origin is not None:
-        library = ctypes.CDLL(spec.origin)  # looks names up in the libraries it is linked with
-        for prefix in ("scipy_", ""):
-            for suffix in ("64_", ""):
-                names = [f"{prefix}openblas_{what}_num_threads{suffix}" for what in ("get", "set")]
-                if all(hasattr(library, name) for name in names):
-                    get, set_ = (getattr(library, name) for name in names)
-                    set_.restype = None
-                    gemm = {"f": f"{prefix}cblas_sgemm{suffix}", "d": f"{prefix}cblas_dgemm{suffix}"}
-                    addresses = {
-                        char: ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
-                        for char, name in gemm.items()
-                        if hasattr(library, name)
-                    }
-                    number: Any = Number(get)
-                    try:  # the variable that `get` returns: reading it takes a third of the time
-                        number = ctypes.c_int.in_dll(library, "blas_cpu_number")
-                    except ValueError:
-                        pass
-                    return Routines(number, set_, addresses, bool(suffix))
-    return Routines(ctypes.c_int(1), lambda number: None, {}, False)
-
-
-BLAS = routines()
-
-
-class OneThread:
-    """While a `with` block of any thread runs, BLAS has one thread; after the last one as many as before."""
-
-    def __init__(self) -> None:
-        self.lock, self.users, self.before = Lock(), 0, 1
-        self.number, self.set = BLAS.number, BLAS.set
-
-    def always(self) -> bool:
-        """Whether BLAS has one thread anyway."""
-        return self.number.value == 1 and self.users == 0
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if self.users == 0:
-                self.before = self.number.value
-                if self.before > 1:  # setting it takes 3 us
-                    self.set(1)
-            self.users += 1
-
-    def __exit__(self, *exception) -> None:
-        with self.lock:
-            self.users -= 1
-            if self.users == 0 and self.before > 1:
-                self.set(self.before)
-
-
-one_thread = OneThread()
-
-
-def warm(item: int = 0) -> None:
-    """Touch OpenBLAS's work buffer once (1 ms): each of its concurrent calls has one.
-
-    Until the first product of a certain size has written to all of it, float32 products of some 30 to 350 rows run two or three
-    times slower on AVX2 machines (measured with OpenBLAS 0.3.31): what is fetched ahead lies in pages that do not exist yet.
-    """
-    np.dot(np.zeros((384, 64), np.float32), np.zeros((64, 384), np.float32))
-
-
-@functools.cache
-def warm_all(number: int) -> None:
-    threads.each(warm, range(number), number)
 
 
 def share_out(piece: Callable, parts: Sequence, number: int) -> None:
@@ -146,13 +50,15 @@ def share_out(piece: Callable, parts: Sequence, number: int) -> None:
     threads.each(piece, parts, number)
 
 
-warm()
-
-
 @functools.lru_cache(1024)
-def pieces(count: int, work: int) -> tuple[slice, ...]:
-    """Slices of `count` rows or columns, of one length but the last. They depend on nothing else."""
-    number = min(work // PIECE, count // LEAST)
+def cuts(rows: int, columns: int, work: int) -> tuple[slice, ...]:
+    """Slices of the longer side of a result, of one length but the last; work: multiply-adds times bytes of a number.
+
+    They depend on nothing else.
+    """
+    count = max(rows, columns)
+    work //= 4
+    number = min(work // (PIECE if rows > 1 < columns else VECTOR_PIECE), count // LEAST)
     number = 1 if number < 2 else 2 if number < 4 or work < 4 * LARGE_PIECE else 4
     step = -(-count // (number * UNIT)) * UNIT if number > 1 else max(count, 1)
     return tuple(slice(i, min(i + step, count)) for i in range(0, count, step))
@@ -169,9 +75,14 @@ def mm(input, mat2):
         return REGISTRY["mm"].reference(input, mat2)
     if inner == 1:
         return outer()(input, mat2) if dtype.char in "fd" else np.multiply(input, mat2)
-    if rows != 2 and (work < 2 * PIECE or len(pieces(max(rows, size // inner), work)) == 1) and one_thread.always():
-        return input.dot(mat2) if rows * size < LARGE * inner else multiplier(input, mat2)(input, mat2)
-    out = np.empty((rows, size // inner), dtype)
+    columns = size // inner
+    if rows != 2 and len(cuts(rows, columns, work * dtype.itemsize)) == 1:
+        multiply = np.dot if rows * columns < LARGE else multiplier(input, mat2)
+        if one_thread.always():
+            return multiply(input, mat2)
+        with one_thread:
+            return multiply(input, mat2)
+    out = np.empty((rows, columns), dtype)
     product(out, input, mat2)
     return out
 
@@ -194,11 +105,10 @@ def multiplier(input, mat2) -> Callable:
 def product(out, input, mat2) -> None:
     """Write the product of two matrices to `out`, a contiguous matrix."""
     rows, columns = out.shape
-    by_rows = rows >= columns
-    cut = pieces(rows if by_rows else columns, rows * mat2.size)
+    cut = cuts(rows, columns, rows * mat2.size * out.itemsize)
 
     def piece(part: slice) -> None:
-        if by_rows:
+        if rows >= columns:
             multiplier(input, mat2)(input[part], mat2, out=out[part])
         else:
             np.matmul(input, mat2[:, part], out=out[:, part])
@@ -209,7 +119,11 @@ def product(out, input, mat2) -> None:
                 np.dot(input[i], mat2, out=out[i])
         elif len(cut) == 1:
             multiplier(input, mat2)(input, mat2, out=out)
-        elif columns == 1 or not in_pieces(out, input, mat2, cut[0].stop):
+        elif rows == 1:
+            product_with_vector(out[0], mat2.T, input[0], cut)
+        elif columns == 1:
+            product_with_vector(out[:, 0], input, mat2[:, 0], cut)
+        elif not in_pieces(out, input, mat2, cut[0].stop):
             share_out(piece, cut, threads.threads_for(rows * mat2.size))
 
 
@@ -218,17 +132,16 @@ def in_pieces(out, input, other, size: int = 0) -> bool:
 
     False if that cannot be had.
     """
-    multiply = compiled()
-    if multiply is None or out.dtype.char not in BLAS.gemm or not out.flags.aligned:
+    kernels, char = compiled(), out.dtype.char
+    if kernels is None or char not in BLAS.gemm or not out.flags.aligned:
         return False
-    (input, *left), (other, *right) = readable(input), readable(other)
-    table = places(out.shape, input.shape, input.strides, other.shape, other.strides, out.itemsize, size)
-    number = threads.threads_for(out.size * input.shape[-1])
+    found = places(out.shape, input.shape, input.strides, other.shape, other.strides, char, size)
+    if found is None:
+        return in_pieces(out, readable(input), readable(other), size)
+    form, table, worth = found
+    number = min(threads.get_num_threads(), worth)
     warm_all(number)
-    threads.run(
-        multiply, number, LIKE[out.dtype.char], BLAS.gemm[out.dtype.char], BLAS.wide, (left[0], right[0]),
-        (left[1], right[1], out.shape[-1]), input.shape[-1], (id(input), id(other), id(out)), table,
-    )  # fmt: skip
+    threads.run(kernels.multiply_pieces, number, LIKE[char], id(input), id(other), id(out), form, table)
     return True
 
 
@@ -236,45 +149,57 @@ LIKE = {char: np.empty(1, char) for char in "fd"}
 
 
 @functools.cache
-def compiled() -> Callable | None:
-    """The kernel of gemm.py, which is worth loading Numba."""
+def compiled() -> Any:
+    """The kernels of gemm.py, which are worth loading Numba."""
     try:
-        return importlib.import_module(".gemm", __package__).multiply_pieces if BLAS.gemm else None
+        return importlib.import_module(".gemm", __package__) if BLAS.gemm else None
     except ImportError:
         return None
 
 
-def readable(array) -> tuple[Any, bool, int]:
-    """(the array or a copy, whether its columns lie in rows, the numbers from one row, or column, to the next), as BLAS reads it."""
-    rows, columns = array.shape[-2:]
-    row, column = array.strides[-2:]
-    size = array.itemsize
-    if column == size and row >= columns * size and row % size == 0:
-        return array, False, row // size
-    if row == size and column >= rows * size and column % size == 0:
-        return array, True, column // size
-    return array.copy(), False, columns
+def layout(shape, strides, itemsize: int) -> tuple[bool, int] | None:
+    """(whether its columns lie in rows, the numbers from one row, or column, to the next) of a matrix that BLAS can read."""
+    (rows, columns), (row, column) = shape[-2:], strides[-2:]
+    if column == itemsize and row >= columns * itemsize and row % itemsize == 0:
+        return False, row // itemsize
+    if row == itemsize and column >= rows * itemsize and column % itemsize == 0:
+        return True, column // itemsize
+    return None
+
+
+def readable(array):
+    """The array, or a copy, as BLAS reads it."""
+    return array if layout(array.shape, array.strides, array.itemsize) else array.copy()
 
 
 @functools.lru_cache(256)
-def places(shape, left_shape, left_strides, right_shape, right_strides, itemsize: int, size: int) -> np.ndarray:
-    """The table of `multiply_pieces`: for each piece where those of A, B and C begin, its rows and its columns."""
+def places(shape, left_shape, left_strides, right_shape, right_strides, char: str, size: int):
+    """What `multiply_pieces` is told of the matrices: (form, for each piece where those of A, B and C begin, its rows and its columns;
+    how many threads that is worth). None if BLAS cannot read one of them."""
+    itemsize = np.dtype(char).itemsize
+    left, right = layout(left_shape, left_strides, itemsize), layout(right_shape, right_strides, itemsize)
+    if left is None or right is None:
+        return None
     *batch, rows, columns = shape
+    inner = left_shape[-1]
     if size == 0:
-        count = prod(batch)
+        number = prod(batch)
         begin = [
             starts(own[:-2], tuple([step // itemsize for step in strides[:-2]]), tuple(batch))
             for own, strides in ((left_shape, left_strides), (right_shape, right_strides))
         ]
-        sizes = np.full(count, rows), np.full(count, columns)
-        return np.stack([*begin, np.arange(count) * (rows * columns), *sizes], 1).astype(np.int64)
-    start = np.arange(0, max(rows, columns), size)
-    zero, count = np.zeros_like(start), np.minimum(size, max(rows, columns) - start)
-    if rows >= columns:
-        table = start * (left_strides[0] // itemsize), zero, start * columns, count, zero + columns
+        table = *begin, np.arange(number) * (rows * columns), np.full(number, rows), np.full(number, columns)
+        worth = int(number * rows * columns * inner * itemsize / (4 * threads.WORTH))
     else:
-        table = zero, start * (right_strides[1] // itemsize), start, zero + rows, count
-    return np.stack(table, 1).astype(np.int64)
+        start = np.arange(0, max(rows, columns), size)
+        zero, count = np.zeros_like(start), np.minimum(size, max(rows, columns) - start)
+        if rows >= columns:
+            table = start * (left_strides[0] // itemsize), zero, start * columns, count, zero + columns
+        else:
+            table = zero, start * (right_strides[1] // itemsize), start, zero + rows, count
+        worth = len(start)
+    form = np.array([BLAS.gemm[char], BLAS.wide, left[0], right[0], left[1], right[1], columns, inner], np.int64)
+    return form, np.stack(table, 1).astype(np.int64), max(worth, 1)
 
 
 @functools.lru_cache(256)
@@ -289,17 +214,45 @@ def starts(shape: tuple[int, ...], steps: tuple[int, ...], batch: tuple[int, ...
 def mv(input, vec):
     """As the reference: (n, m) times (m,)."""
     work = input.size
-    if work <= crossovers.ALONE_VECTOR or (work < 2 * PIECE and one_thread.always()):
+    if work <= crossovers.ALONE_VECTOR or input.dtype.kind != "f" or input.shape[1] != len(vec):
         return input.dot(vec)
-    if input.dtype.kind != "f" or input.shape[1] != len(vec):
-        return input.dot(vec)
-    cut = pieces(len(input), work)
-    if len(cut) == 1 and one_thread.always():
-        return input.dot(vec)
-    out = np.empty(len(input), input.dtype)
+    cut = cuts(len(input), 1, work * input.itemsize)
     with one_thread:
-        share_out(lambda part: np.dot(input[part], vec, out=out[part]), cut, threads.threads_for(4 * work))
-    return out
+        if len(cut) == 1:
+            return input.dot(vec)
+        out = np.empty(len(input), input.dtype)
+        product_with_vector(out, input, vec, cut)
+        return out
+
+
+def product_with_vector(out, input, vec, cut: Sequence[slice]) -> None:
+    """Write the product of a matrix and a vector to `out`, in pieces if that makes each a run of memory."""
+    if input.strides[0] < input.strides[1]:
+        np.dot(input, vec, out=out)
+        return
+    kernels, char = compiled(), out.dtype.char
+    if kernels is None or char not in BLAS.gemv:
+        share_out(lambda part: np.dot(input[part], vec, out=out[part]), cut, len(cut))
+        return
+    found = vector_places(input.shape, input.strides, *vec.strides, char, cut[0].stop)
+    if found is None:
+        product_with_vector(out, readable(input), vec.copy(), cut)
+        return
+    number = min(threads.get_num_threads(), len(cut))
+    threads.run(kernels.multiply_vector, number, LIKE[char], id(input), id(vec), id(out), *found)
+
+
+@functools.lru_cache(256)
+def vector_places(shape, strides, step: int, char: str, size: int):
+    """The same for `multiply_vector`: (form, for each piece where those of A and y begin, and its elements)."""
+    itemsize = np.dtype(char).itemsize
+    left = layout(shape, strides, itemsize)
+    if left is None or step <= 0 or step % itemsize:
+        return None
+    start = np.arange(0, shape[0], size)
+    table = start * (strides[0] // itemsize), start, np.minimum(size, shape[0] - start)
+    form = np.array([BLAS.gemv[char], BLAS.wide, *left, step // itemsize, shape[1]], np.int64)
+    return form, np.stack(table, 1).astype(np.int64)
 
 
 def dot(input, tensor):
@@ -330,7 +283,7 @@ def in_one_call(input, other) -> bool:
     rows, (inner, columns) = input.shape[-2], other.shape[-2:]
     work = max(input.size * columns, other.size * rows)
     limit = crossovers.ALONE if rows > 1 < columns else crossovers.ALONE_VECTOR
-    if rows * inner * columns <= limit and (work < 2 * PIECE or threads.get_num_threads() == 1):
+    if rows * inner * columns <= limit and (work < 2 * threads.WORTH or threads.get_num_threads() == 1):
         return True
     return input.dtype.kind != "f" or input.shape[-1] != inner
 
