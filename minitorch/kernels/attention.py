@@ -149,7 +149,7 @@ def forward(counter, query, key, value, mask, starts, steps, out, logs, sizes, s
     along = np.empty((features + width - 1) // width * width * block, dtype)
     tile, spare = np.empty(QUERIES * block, dtype), np.empty(ROWS * width, dtype)
     largest, total = np.empty(length, dtype), np.empty(length, dtype)
-    head = take(counter)
+    head = take(counter, heads)
     while head < heads:
         query_at, key_at, value_at, out_at, mask_at = starts[head]
         largest[:] = lowest
@@ -200,7 +200,7 @@ def forward(counter, query, key, value, mask, starts, steps, out, logs, sizes, s
             # Where no key may be seen, exp(-inf - inf) makes the weights 0 again.
             log = kind(np.inf) if total[i] == kind(0) else largest[i] + kind(math.log(total[i]))
             logs[head * length + i] = log
-        head = take(counter)
+        head = take(counter, heads)
 
 
 @njit(**OPTIONS)
@@ -218,7 +218,7 @@ def backward(
     query_along, grad_along = np.empty(tall * wide_e, dtype), np.empty(tall * wide_f, dtype)
     p, d = np.empty(tall * block, dtype), np.empty(tall * block, dtype)
     spare = np.empty(ROWS * width, dtype)
-    head = take(counter)
+    head = take(counter, heads)
     while head < heads:
         g_at, query_at, key_at, value_at, out_at, to_query, to_key, to_value, mask_at = starts[head]
         g_step, q_step, k_step, v_step, out_step, step_to_q, step_to_k, step_to_v, mask_step = steps
@@ -261,7 +261,7 @@ def backward(
                 product(grad_key, to_k, step_to_k, d, 0, 1, block, query_along, spare, by_keys_e, True, width)
                 by_queries, to_q = (rows, reach, embedding, count), to_query + first * step_to_q
                 product(grad_query, to_q, step_to_q, d, 0, block, 1, key_along, spare, by_queries, first_key > 0, width)
-        head = take(counter)
+        head = take(counter, heads)
 
 
 def memory(array):

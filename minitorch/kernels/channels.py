@@ -147,8 +147,9 @@ def pack_weight(counter, weight, panels, channels, steps, places, pitches, lanes
     ordered = pitches[0] == taps and places[0] == 0  # the taps lie as in the panels,
     in_order = ordered and steps[2] == taps  # and so do the inputs
     rows = inputs * taps if in_order else taps
-    task = take(counter)
-    while task < groups * parts:
+    tasks = groups * parts
+    task = take(counter, tasks)
+    while task < tasks:
         group, first = task // parts, task % parts * SIDE_BY_SIDE
         for c in range(1 if in_order else inputs):
             for block in range(first, min(blocks, first + SIDE_BY_SIDE)):
@@ -178,7 +179,7 @@ def pack_weight(counter, weight, panels, channels, steps, places, pitches, lanes
                             panels[to + j] = weight[at + j * steps[1] + k]
                         for j in range(valid, width):
                             panels[to + j] = 0
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @njit
@@ -200,8 +201,9 @@ def correlate_channels(counter, source, panels, first_panel, out, positions, tap
     line = np.empty(lanes * lanes, source.dtype)
     out_plane = out_depth * out_height * out_width
     spatial = (batch + images - 1) // images * groups * depth * bands
-    task = take(counter)
-    while task < spatial * splits:
+    tasks = spatial * splits
+    task = take(counter, tasks)
+    while task < tasks:
         split, band = task % splits, task // splits % bands
         z, group = task // (splits * bands) % depth, task // (splits * bands * depth) % groups
         n0 = task // (splits * bands * depth * groups) * images
@@ -244,7 +246,7 @@ def correlate_channels(counter, source, panels, first_panel, out, positions, tap
                             for j in range(valid):
                                 for i in range(width):
                                     out[row + j * out_plane + i * step_column] = tile[at + i * lane_width + j]
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @inner
@@ -289,8 +291,9 @@ def sum_weight(counter, image, grad, partial, chunks, block, positions, taps, pl
     panels = np.zeros(blocks * pixels * lane_width, image.dtype)
     grad_plane = depth * height * width
     spatial = (batch + images - 1) // images * depth * bands
-    task = take(counter)
-    while task < chunks * groups * parts:
+    tasks = chunks * groups * parts
+    task = take(counter, tasks)
+    while task < tasks:
         chunk, group, c0 = task // (groups * parts), task // parts % groups, task % parts * block
         c1 = min(inputs, c0 + block)
         k0, k1 = c0 * tap_count, steps if c1 == inputs else c1 * tap_count
@@ -315,7 +318,7 @@ def sum_weight(counter, image, grad, partial, chunks, block, positions, taps, pl
                         partial, ((to + o) * steps + k) * lane_width, copy, taps, k, positions, 0, (n1 - n0) * each, panels,
                         o * pixels * lane_width, True,
                     )  # fmt: skip
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @inner
@@ -341,8 +344,9 @@ def unpack_weight(counter, partial, out, chunks, groups, outputs, steps, padded_
     width = VECTORS * lanes
     blocks = (outputs + width - 1) // width
     size = groups * blocks * padded_steps * width
-    task = take(counter)
-    while task < groups * blocks:
+    tasks = groups * blocks
+    task = take(counter, tasks)
+    while task < tasks:
         group, o0 = task // blocks, task % blocks * width
         valid = min(width, outputs - o0)
         at, to = task * padded_steps * width, (group * outputs + o0) * steps
@@ -356,4 +360,4 @@ def unpack_weight(counter, partial, out, chunks, groups, outputs, steps, padded_
         for j in range(valid):
             for k in range(whole, steps):
                 out[to + j * steps + k] = partial[at + k * width + j]
-        task = take(counter)
+        task = take(counter, tasks)

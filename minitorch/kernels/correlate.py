@@ -48,7 +48,7 @@ def correlate(counter, image, panels, out, positions, places, taps, phases, geom
     blocks = (outputs + ROWS - 1) // ROWS
     bands = (out_height + rows - 1) // rows
     tasks = (batch + images - 1) // images * groups * bands
-    task = take(counter)
+    task = take(counter, tasks)
     while task < tasks:
         n0, group, r0 = task // (bands * groups) * images, task // bands % groups, task % bands * rows
         n1, r1 = min(batch, n0 + images), min(out_height, r0 + rows)
@@ -79,7 +79,7 @@ def correlate(counter, image, panels, out, positions, places, taps, phases, geom
                         to = (((n0 + n) * groups + group) * outputs + o) * plane + (r0 + i) * out_width
                         for j in range(out_width):
                             out[to + j] = buffer[at + j]
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @njit
@@ -130,8 +130,9 @@ def correlate_input(counter, grad, panels, out, positions, places, steps, taps, 
     panel_blocks = (inputs + ROWS - 1) // ROWS
     blocks = (inputs + block - 1) // block
     plane = out_height * out_width
-    task = take(counter)
-    while task < (batch + images - 1) // images * groups * blocks:
+    tasks = (batch + images - 1) // images * groups * blocks
+    task = take(counter, tasks)
+    while task < tasks:
         n0, group, c0 = task // (groups * blocks) * images, task // blocks % groups, task % blocks * block
         n1, c1 = min(batch, n0 + images), min(inputs, c0 + block)
         for r0 in range(0, out_height, rows):
@@ -161,7 +162,7 @@ def correlate_input(counter, grad, panels, out, positions, places, steps, taps, 
                         )  # fmt: skip
             if copies:
                 add_bands(padded_image, out, phases, n0, n1, group, c0, c1, r0, r1 - r0, geometry)
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @njit
@@ -186,8 +187,9 @@ def correlate_weight(counter, image, grad, partial, chunks, positions, places, t
     blocks = (inputs + block - 1) // block
     image_groups = (batch + images - 1) // images
     plane = out_height * out_width
-    task = take(counter)
-    while task < chunks * groups * blocks:
+    tasks = chunks * groups * blocks
+    task = take(counter, tasks)
+    while task < tasks:
         chunk, group, c0 = task // (groups * blocks), task // blocks % groups, task % blocks * block
         c1 = min(inputs, c0 + block)
         columns = (c1 - c0) * tap_count
@@ -218,4 +220,4 @@ def correlate_weight(counter, image, grad, partial, chunks, positions, places, t
                             left_pitch, places, source, start, positions, (n1 - n0) * (r1 - r0) * row_vectors, taps, k,
                             outputs - o, columns - k,
                         )  # fmt: skip
-        task = take(counter)
+        task = take(counter, tasks)

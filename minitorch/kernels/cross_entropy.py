@@ -78,11 +78,11 @@ def losses_of(x, target, weight, losses, ignored):
 @njit
 def rows_loss(counter, x, target, weight, losses, tally, rows, ignored):
     """One thread. tally (tasks, 3) = what `losses_of` says of each task of `rows` rows."""
-    task = take(counter)
+    task = take(counter, len(tally))
     while task < len(tally):
         here = slice(task * rows, (task + 1) * rows)
         tally[task, 0], tally[task, 1], tally[task, 2] = losses_of(x[here], target[here], weight, losses[here], ignored)
-        task = take(counter)
+        task = take(counter, len(tally))
 
 
 @njit
@@ -119,12 +119,13 @@ def gradients_of(x, target, weight, factors, out, ignored):
 @njit
 def rows_gradient(counter, x, target, weight, factors, out, rows, ignored):
     """One thread; `rows` of the rows are a task."""
-    first = take(counter) * rows
+    tasks = -(-len(x) // rows)
+    first = take(counter, tasks) * rows
     while first < len(x):
         here = slice(first, first + rows)
         part = factors[here] if len(factors) > 1 else factors
         gradients_of(x[here], target[here], weight, part, out[here], ignored)
-        first = take(counter) * rows
+        first = take(counter, tasks) * rows
 
 
 @njit

@@ -164,8 +164,9 @@ def depthwise_runs(
     count = len(taps)
     planes, out_plane = len(source) // (height * width), out_size[0] * out_size[1]
     group = max(4, 4096 // plane)  # planes a task: a small one would be over before the other threads had theirs
-    task = take(counter)
-    while task * group < planes:
+    tasks = -(-planes // group)
+    task = take(counter, tasks)
+    while task < tasks:
         for p in range(task * group, min(planes, (task + 1) * group)):
             load_runs(source, p * height * width, height, width, runs, shifts, rows, columns, apart, sizes)
             mine = weight[p % channels * count : (p % channels + 1) * count]
@@ -178,7 +179,7 @@ def depthwise_runs(
                     copy_run(
                         out, p * out_plane + i * out_size[1], 1, flat, i * step * columns, step // apart, out_size[1]
                     )  # fmt: skip
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @njit
@@ -193,7 +194,7 @@ def depthwise_runs_weight(
     runs = np.zeros(len(shifts) * pitch, image.dtype)
     flat = np.zeros(plane + lanes, image.dtype)
     batch = len(image) // (image_plane * channels)
-    c = take(counter)
+    c = take(counter, channels)
     while c < channels:
         for n in range(batch):
             p = n * channels + c
@@ -202,7 +203,7 @@ def depthwise_runs_weight(
             for t in range(0, len(taps), DOT_TAPS):
                 valid = min(DOT_TAPS, len(taps) - t)
                 dot_taps(out, c * len(taps) + t, flat, runs, taps, t, valid, (plane + lanes - 1) // lanes)
-        c = take(counter)
+        c = take(counter, channels)
 
 
 @njit
@@ -220,8 +221,9 @@ def depthwise(counter, source, weight, out, channels, phases, taps, order, runs,
     filter_size = len(weight) // channels
     planes = len(source) // (height * width)
     step = 4  # planes a task
-    task = take(counter)
-    while task * step < planes:
+    tasks = -(-planes // step)
+    task = take(counter, tasks)
+    while task < tasks:
         for p in range(task * step, min(planes, (task + 1) * step)):
             for t in range(len(taps)):
                 mine[t] = weight[p % channels * filter_size + order[t]]
@@ -240,7 +242,7 @@ def depthwise(counter, source, weight, out, channels, phases, taps, order, runs,
                     for i in range(count):
                         to = (p * out_height + (r0 + i) * row_step + row) * out_width + column
                         copy_run(out, to, column_step, flat, i * pitch, 1, run_columns)
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @njit
@@ -255,7 +257,7 @@ def depthwise_weight(counter, image, grad, out, channels, phases, taps, sizes):
     flat = np.zeros(rows * pitch + lanes, image.dtype)
     batch = len(image) // (height * width * channels)
     columns = len(grad) // (batch * channels * positions)
-    c = take(counter)
+    c = take(counter, channels)
     while c < channels:
         for n in range(batch):
             p = n * channels + c
@@ -272,4 +274,4 @@ def depthwise_weight(counter, image, grad, out, channels, phases, taps, sizes):
                 for t in range(0, len(taps), DOT_TAPS):
                     valid = min(DOT_TAPS, len(taps) - t)
                     dot_taps(out, c * len(taps) + t, flat, copy, taps, t, valid, (count * pitch + lanes - 1) // lanes)
-        c = take(counter)
+        c = take(counter, channels)

@@ -103,11 +103,11 @@ def multiply_pieces(counter, like, a_id, b_id, c_id, form, pieces):
     """
     places = pointer(a_id), pointer(b_id), pointer(c_id)
     transposed, steps, inner = (form[2] != 0, form[3] != 0), (form[4], form[5], form[6]), form[7]
-    task = take(counter)
+    task = take(counter, len(pieces))
     while task < len(pieces):
         a, b, c, rows, columns = pieces[task]
         gemm(like, form[0], form[1] != 0, transposed, steps, (rows, columns, inner), places, (a, b, c))
-        task = take(counter)
+        task = take(counter, len(pieces))
 
 
 @njit
@@ -118,9 +118,9 @@ def multiply_vector(counter, like, a_id, x_id, y_id, form, pieces):
     """
     places = pointer(a_id), pointer(x_id), pointer(y_id)
     transposed, steps, inner = form[2] != 0, (form[3], form[4], 1), form[5]
-    task = take(counter)
+    task = take(counter, len(pieces))
     while task < len(pieces):
         a, y, count = pieces[task]
         sizes = (inner, count) if transposed else (count, inner)
         gemv(like, form[0], form[1] != 0, transposed, steps, sizes, places, (a, 0, y))
-        task = take(counter)
+        task = take(counter, len(pieces))

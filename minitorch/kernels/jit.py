@@ -20,6 +20,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .threads import FRONT
+
 __all__ = ["cache_folder", "following", "inner", "njit", "plain", "take"]
 
 
@@ -74,24 +76,38 @@ def inner(function=None, **options):
 
 
 @intrinsic
-def take(typing, counter):
-    """The next number from a counter (int64 array of one element) that several threads share: an atomic `counter[0]++`."""
+def add_one(typing, counter, place):
+    """An atomic `counter[place]++`: what it was before."""
 
     def generate(context, builder, signature, arguments):
         data = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0]).data
-        return builder.atomic_rmw("add", data, ir.Constant(ir.IntType(64), 1), "monotonic")
+        return builder.atomic_rmw("add", builder.gep(data, arguments[1:]), ir.Constant(ir.IntType(64), 1), "monotonic")
 
-    return types.int64(counter), generate
+    return types.int64(counter, types.int64), generate
 
 
 @inner
-def following(counter, task, together):
-    """The task after this one: the next of those that were taken together, or the first of the next so many.
+def take(counter, tasks):
+    """The next of so many tasks, for the thread that has this counter; `tasks` or more when none is left.
+
+    A counter of one word is a thread's that works alone. Of those that share one, a thread that has FRONT words of it goes up from the
+    first task, one that has BACK words down from the last, until they meet. So each has one half of the rows, which lie side by side,
+    and in one operation after the other the same half, which is in the cache of its core by then.
+    """
+    ticket = add_one(counter, 0)
+    if ticket >= tasks or len(counter) == 1:
+        return ticket
+    return add_one(counter, 1) if len(counter) == FRONT else tasks - 1 - add_one(counter, 2)
+
+
+@inner
+def following(counter, task, together, tasks):
+    """The one after this of those that were taken together, or the first of the next so many; `tasks` counts these groups.
 
     Results that lie side by side then come from one thread; two would wait for each other's cache lines.
     """
     task += 1
-    return task if task % together else take(counter) * together
+    return task if task % together else take(counter, tasks) * together
 
 
 def plain(array):

@@ -77,7 +77,8 @@ def loss(name, bound_name=None):
     def sum_pieces(counter, x, y, out, bound):
         """One thread. x, y: flat; out: the sum of each piece."""
         bound = x.dtype.type(bound)
-        first = take(counter) * TASK
+        tasks = -(-len(out) // TASK)
+        first = take(counter, tasks) * TASK
         while first < len(out):
             for k in range(first, min(len(out), first + TASK)):
                 total = 0.0
@@ -85,7 +86,7 @@ def loss(name, bound_name=None):
                     end = min(j + FEW, len(x), (k + 1) * CHUNK)
                     total += sum_of(x[j:end], y[j:end], bound)
                 out[k] = total
-            first = take(counter) * TASK
+            first = take(counter, tasks) * TASK
 
     def kernel(input, target, *weights, reduction, **params):
         weighted = any([weight is not None for weight in weights])

@@ -50,12 +50,13 @@ def pack(counter, matrix, starts, panels, inner, columns, k_step, column_step, l
     """One thread. Matrices (inner, columns) -> panels (count, ceil(columns / width), inner, width), flat, zero-filled."""
     width = VECTORS * lanes
     blocks = (columns + width - 1) // width
-    task = take(counter)
-    while task < len(starts) * blocks:
+    tasks = len(starts) * blocks
+    task = take(counter, tasks)
+    while task < tasks:
         first = task % blocks * width
         start, to = starts[task // blocks] + first * column_step, task * inner * width
         pack_panel(panels, to, matrix, start, k_step, column_step, inner, min(width, columns - first), lanes)
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @njit
@@ -78,8 +79,9 @@ def multiply(counter, left, left_starts, left_steps, right, right_starts, right_
     moved = np.empty(k_block * pitch, out.dtype)
     spare = np.empty(ROWS * width, out.dtype)
     rest = np.zeros(0 if packed or columns % width == 0 else k_block * width, out.dtype)
-    task = take(counter)
-    while task < len(left_starts) * row_blocks * column_blocks:
+    tasks = len(left_starts) * row_blocks * column_blocks
+    task = take(counter, tasks)
+    while task < tasks:
         b, i0, j0 = task // (row_blocks * column_blocks), task // column_blocks % row_blocks, task % column_blocks
         i0, j0 = i0 * row_block, j0 * column_block
         i1, j1 = min(rows, i0 + row_block), min(columns, j0 + column_block)
@@ -118,7 +120,7 @@ def multiply(counter, left, left_starts, left_steps, right, right_starts, right_
                             to = (b * rows + i + r) * columns + j
                             for s in range(columns - j):
                                 out[to + s] = spare[r * width + s] + (out[to + s] if k0 > 0 else 0)
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @register_jitable
@@ -140,7 +142,8 @@ def multiply_tiny(counter, left, left_starts, left_steps, right, right_starts, r
     The loops of the most common sizes have constant lengths, for the compiler to unroll.
     """
     rows, inner, columns = sizes
-    first = take(counter) * task_size
+    tasks = -(-len(left_starts) // task_size)
+    first = take(counter, tasks) * task_size
     while first < len(left_starts):
         last = min(first + task_size, len(left_starts))
         if rows == inner == columns == 2:
@@ -158,19 +161,20 @@ def multiply_tiny(counter, left, left_starts, left_steps, right, right_starts, r
                 product(
                     left, left_starts[b], left_steps, right, right_starts[b], right_steps, out, to, rows, inner, columns
                 )
-        first = take(counter) * task_size
+        first = take(counter, tasks) * task_size
 
 
 @njit
 def multiply_each(counter, left, right, out, rows):
     """One thread. out (N, M) = left (N) times right (M); `rows` of them are a task."""
-    first = take(counter) * rows
+    tasks = -(-len(left) // rows)
+    first = take(counter, tasks) * rows
     while first < len(left):
         for i in range(first, min(len(left), first + rows)):
             line, factor = out[i], left[i]
             for j in range(len(right)):
                 line[j] = factor * right[j]
-        first = take(counter) * rows
+        first = take(counter, tasks) * rows
 
 
 def outer(input, mat2):

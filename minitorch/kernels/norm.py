@@ -107,7 +107,8 @@ def strips(counter, x, z, mean, var, weight, bias, eps, sizes):
     kind = x.dtype.type
     many = max(1, CHUNK // length)  # short strips are taken together
     together = max(1, TOGETHER // (inside * length))
-    g = take(counter) * together
+    tasks = -(-groups // together)
+    g = take(counter, tasks) * together
     while g < groups:
         n = m = m2 = 0.0
         for q in range(0, outer * inside, many):
@@ -136,7 +137,7 @@ def strips(counter, x, z, mean, var, weight, bias, eps, sizes):
                 source, target = x[start : start + length], z[start : start + length]
                 for i in range(length):
                     target[i] = (source[i] - middle) * slope + offset
-        g = following(counter, g, together)
+        g = following(counter, g, together, tasks)
 
 
 @njit(fastmath=FUSED)
@@ -146,7 +147,8 @@ def strips_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight
     kind = x.dtype.type
     n = outer * inside * length
     together = max(1, TOGETHER // (inside * length))
-    g = take(counter) * together
+    tasks = -(-groups // together)
+    g = take(counter, tasks) * together
     while g < groups:
         middle, std = mean[g], math.sqrt(var[g] + eps)
         at = g * inside % len(weight)
@@ -173,7 +175,7 @@ def strips_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight
                 b, c, d = grad[start : start + length], x[start : start + length], gx[start : start + length]
                 for i in range(length):
                     d[i] = b[i] * for_g - (c[i] - middle) * for_x - constant
-        g = following(counter, g, together)
+        g = following(counter, g, together, tasks)
 
 
 @njit(fastmath=FUSED)
@@ -181,8 +183,9 @@ def rows(counter, x, z, mean, var, weight, bias, eps, centred):
     """One thread. x, z: flat (count, D); mean, var: (count); weight, bias: (D). centred: False for RMS norm."""
     count, width = len(mean), len(weight)
     kind, share = x.dtype.type, 1 / width
-    task = take(counter)
-    while task * ROWS < count:
+    tasks = -(-count // ROWS)
+    task = take(counter, tasks)
+    while task < tasks:
         for r in range(task * ROWS, min(count, task * ROWS + ROWS)):
             a, b = x[r * width : (r + 1) * width], z[r * width : (r + 1) * width]
             n = m = m2 = 0.0
@@ -201,7 +204,7 @@ def rows(counter, x, z, mean, var, weight, bias, eps, centred):
             middle, scale = kind(m), kind(1 / math.sqrt(square + eps))
             for i in range(width):
                 b[i] = (a[i] - middle) * scale * weight[i] + bias[i]
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @njit(fastmath=FUSED)
@@ -209,8 +212,9 @@ def rows_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight, 
     """One thread. grad, x, gx: flat (count, D); sums: flat (2, tasks, D), zeros: of g xhat and of g over each task."""
     count, width = len(mean), len(weight)
     kind, share = x.dtype.type, 1 / width
-    task = take(counter)
-    while task * ROWS < count:
+    tasks = -(-count // ROWS)
+    task = take(counter, tasks)
+    while task < tasks:
         for_weight = sums[task * width : (task + 1) * width]
         for_bias = sums[len(sums) // 2 :][task * width : (task + 1) * width]
         for r in range(task * ROWS, min(count, task * ROWS + ROWS)):
@@ -231,7 +235,7 @@ def rows_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight, 
                 d[i] = b[i] * weight[i] * scale - away * for_x - constant
                 for_weight[i] += b[i] * (away * scale)
                 for_bias[i] += b[i]
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @inner
@@ -249,7 +253,8 @@ def columns(counter, x, z, mean, var, weight, bias, eps):
     total, squares, part = np.empty(COLUMNS), np.empty(COLUMNS), np.empty(COLUMNS, x.dtype)
     slope, offset, middle = np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype)
     fours = count - count % 4  # four rows at once: a quarter of the loads and stores of the sums
-    first = take(counter) * COLUMNS
+    tasks = -(-width // COLUMNS)
+    first = take(counter, tasks) * COLUMNS
     while first < width:
         w = min(COLUMNS, width - first)
         total[:] = 0
@@ -302,7 +307,7 @@ def columns(counter, x, z, mean, var, weight, bias, eps):
             a, b = x[start : start + w], z[start : start + w]
             for i in range(w):
                 b[i] = (a[i] - middle[i]) * slope[i] + offset[i]
-        first = take(counter) * COLUMNS
+        first = take(counter, tasks) * COLUMNS
 
 
 @njit(fastmath=FUSED)
@@ -319,7 +324,8 @@ def columns_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weigh
     )
     for_g, for_x, constant = np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype)
     pairs = count - count % 2  # two rows at once
-    first = take(counter) * COLUMNS
+    tasks = -(-width // COLUMNS)
+    first = take(counter, tasks) * COLUMNS
     while first < width:
         w = min(COLUMNS, width - first)
         middle = mean[first : first + w]
@@ -353,7 +359,7 @@ def columns_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weigh
             b, c, d = grad[start : start + w], x[start : start + w], gx[start : start + w]
             for i in range(w):
                 d[i] = b[i] * for_g[i] - (c[i] - middle[i]) * for_x[i] - constant[i]
-        first = take(counter) * COLUMNS
+        first = take(counter, tasks) * COLUMNS
 
 
 def geometry(shape, dims, weight):

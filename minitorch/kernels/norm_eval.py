@@ -32,7 +32,7 @@ def scale_strips(counter, x, z, mean, scale, bias, length):
     """One thread. z = (x - mean) * scale + bias; x, z: flat (N, C, length), the rest (C)."""
     channels = len(mean)
     outer = len(x) // (channels * length)
-    a = take(counter)
+    a = take(counter, outer)
     while a < outer:
         first = a * channels * length
         if length == 1:  # the channels lie side by side
@@ -46,7 +46,7 @@ def scale_strips(counter, x, z, mean, scale, bias, length):
                 source, target = x[start : start + length], z[start : start + length]
                 for i in range(length):
                     target[i] = (source[i] - middle) * slope + offset
-        a = take(counter)
+        a = take(counter, outer)
 
 
 @njit(fastmath=FUSED)
@@ -55,8 +55,9 @@ def strips(counter, grad, x, mean, sums, sizes, many, part):
     samples, channels, length = sizes
     groups = math.ceil(channels / many)
     one, two = np.empty(many), np.empty(many)
-    task = take(counter)
-    while task < len(sums) * groups:
+    tasks = len(sums) * groups
+    task = take(counter, tasks)
+    while task < tasks:
         p, first = task // groups, task % groups * many
         w = min(many, channels - first)
         one[:] = 0
@@ -71,7 +72,7 @@ def strips(counter, grad, x, mean, sums, sizes, many, part):
                     two[c] += total
         sums[p, 0, first : first + w] = one[:w]
         sums[p, 1, first : first + w] = two[:w]
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @njit(fastmath=FUSED)
@@ -81,8 +82,9 @@ def columns(counter, grad, x, mean, sums, sizes, many, part):
     groups, width, size = math.ceil(channels / many), channels * length, many * length
     one, two = np.empty(size), np.empty(size)
     product, total, middle = np.empty(size, x.dtype), np.empty(size, x.dtype), np.empty(size, x.dtype)
-    task = take(counter)
-    while task < len(sums) * groups:
+    tasks = len(sums) * groups
+    task = take(counter, tasks)
+    while task < tasks:
         p, first = task // groups, task % groups * many
         start, w = first * length, min(many, channels - first) * length
         for i in range(w):
@@ -115,7 +117,7 @@ def columns(counter, grad, x, mean, sums, sizes, many, part):
         for c in range(w // length):
             here = slice(c * length, c * length + length)
             sums[p, 0, first + c], sums[p, 1, first + c] = one[here].sum(), two[here].sum()
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @accelerates("batch_norm_eval")

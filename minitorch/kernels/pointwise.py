@@ -214,12 +214,13 @@ def of_one(name):
     @njit(**OPTIONS)
     def loop(counter, x, out, params):
         """One thread. x, out: flat."""
-        start = take(counter) * TASK
+        tasks = -(-len(x) // TASK)
+        start = take(counter, tasks) * TASK
         while start < len(x):
             a, b = x[start : start + TASK], out[start : start + TASK]
             for i in range(len(a)):
                 b[i] = at_x(name, x.dtype.type, a[i], params)
-            start = take(counter) * TASK
+            start = take(counter, tasks) * TASK
 
     def kernel(input, **params):
         return each_element(loop, each, input, tuple([float(params[n]) for n in names]) if names else ())
@@ -252,12 +253,13 @@ def of_two(name):
     @njit(**OPTIONS)
     def loop(counter, g, kept, out, params):
         """One thread. g, kept, out: flat."""
-        start = take(counter) * TASK
+        tasks = -(-len(g) // TASK)
+        start = take(counter, tasks) * TASK
         while start < len(g):
             a, b, c = g[start : start + TASK], kept[start : start + TASK], out[start : start + TASK]
             for i in range(len(a)):
                 c[i] = at_gradient(name, g.dtype.type, a[i], b[i], params)
-            start = take(counter) * TASK
+            start = take(counter, tasks) * TASK
 
     def kernel(grad, kept, **params):
         if grad.shape != kept.shape:

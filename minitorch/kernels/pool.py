@@ -91,7 +91,8 @@ def pool_planes(
     columns = dilation[1] * np.arange(kernel[1]) - padding[1]
     begin = np.maximum(0, -(columns // stride[1]))
     end = np.minimum(out_width, (width - 1 - columns) // stride[1] + 1)
-    plane = take(counter) * together
+    tasks = -(-planes // together)
+    plane = take(counter, tasks) * together
     while plane < planes:
         for i in range(out_height):
             top = i * stride[0] - padding[0]
@@ -125,7 +126,7 @@ def pool_planes(
             for j in range(out_width):
                 values[to + j] = best[j]
                 indices[to + j] = corner + j * stride[1] + best_tap[j]
-        plane = following(counter, plane, together)
+        plane = following(counter, plane, together, tasks)
 
 
 def windows(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
@@ -164,7 +165,8 @@ def add_planes(counter, input, indices, out):
     size = out.shape[1]
     good = True
     together = max(1, TOGETHER // size)
-    plane = take(counter) * together
+    tasks = -(-planes // together)
+    plane = take(counter, tasks) * together
     while plane < planes:
         source, index, target = input[plane], indices[plane], out[plane]
         target[:] = 0
@@ -174,7 +176,7 @@ def add_planes(counter, input, indices, out):
                 target[at] += source[j]
             else:
                 good = False
-        plane = following(counter, plane, together)
+        plane = following(counter, plane, together, tasks)
     if not good:
         raise IndexError("scatter_planes: an index lies outside of its plane")
 

@@ -49,7 +49,8 @@ def rows_topk(counter, x, values, places, rows, largest):
     count, width = x.shape
     k = values.shape[1]
     zero, one = x.dtype.type(0), x.dtype.type(1)
-    first = take(counter) * rows
+    tasks = -(-count // rows)
+    first = take(counter, tasks) * rows
     while first < count:
         for row in range(first, min(count, first + rows)):
             a, best, where = x[row], values[row], places[row]
@@ -68,7 +69,7 @@ def rows_topk(counter, x, values, places, rows, largest):
                     for i in range(len(block)):
                         if before(block[i], best[k - 1], largest):
                             enter(best, where, k, block[i], j + i, largest)
-        first = take(counter) * rows
+        first = take(counter, tasks) * rows
 
 
 @accelerates("topk_dim")

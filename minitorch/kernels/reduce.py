@@ -43,7 +43,8 @@ SHORT = 8  # rows shorter than this are left to the references, which add whole 
 def sum_pieces(counter, x, out, width, pieces, squared, divisor):
     """One thread. x: flat (A, width); out: flat (A, pieces), the sum of each piece, or of its squares, over `divisor`."""
     many = TASK // min(width, CHUNK)
-    first = take(counter) * many
+    tasks = -(-len(out) // many)
+    first = take(counter, tasks) * many
     while first < len(out):
         row, start = first // pieces, first % pieces * CHUNK
         for k in range(first, min(len(out), first + many)):
@@ -61,14 +62,15 @@ def sum_pieces(counter, x, out, width, pieces, squared, divisor):
                 total += part
             out[k] = total / divisor
             row, start = (row, start + CHUNK) if start + CHUNK < width else (row + 1, 0)
-        first = take(counter) * many
+        first = take(counter, tasks) * many
 
 
 @njit
 def moment_pieces(counter, x, mean, squares, width, pieces):
     """One thread. x: flat (A, width); mean, squares: flat (A, pieces), of each piece the mean and the squares around it."""
     many = TASK // min(width, CHUNK)
-    first = take(counter) * many
+    tasks = -(-len(mean) // many)
+    first = take(counter, tasks) * many
     while first < len(mean):
         row, start = first // pieces, first % pieces * CHUNK
         for k in range(first, min(len(mean), first + many)):
@@ -82,7 +84,7 @@ def moment_pieces(counter, x, mean, squares, width, pieces):
                 square = add(square, d * d)
             mean[k], squares[k] = middle, square
             row, start = (row, start + CHUNK) if start + CHUNK < width else (row + 1, 0)
-        first = take(counter) * many
+        first = take(counter, tasks) * many
 
 
 @inner
@@ -97,8 +99,9 @@ def sum_middle(counter, x, out, sizes, divisor):
     blocks = -(-width // WIDTH)
     fours = count - count % 4  # four rows at once: a quarter of the loads and stores of the sums, and of the roundings
     part, total = np.empty(WIDTH, x.dtype), np.empty(WIDTH)
-    task = take(counter)
-    while task < outer * blocks:
+    tasks = outer * blocks
+    task = take(counter, tasks)
+    while task < tasks:
         a, first = task // blocks, task % blocks * WIDTH
         w = min(WIDTH, width - first)
         total[:w] = 0
@@ -119,7 +122,7 @@ def sum_middle(counter, x, out, sizes, divisor):
         target = out[a * width + first : a * width + first + w]
         for i in range(w):
             target[i] = total[i] / divisor
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 def runs(shape, dim):

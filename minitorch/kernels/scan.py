@@ -27,8 +27,9 @@ def sum_rows(counter, x, z, reverse):
     """One thread. x, z: (A, R)."""
     count, length = x.shape
     first, step = (length - 1, -1) if reverse else (0, 1)
-    task = take(counter)
-    while task * ROWS < count:
+    tasks = -(-count // ROWS)
+    task = take(counter, tasks)
+    while task < tasks:
         if task * ROWS + ROWS <= count:
             r = task * ROWS
             a, b, c, d = x[r], x[r + 1], x[r + 2], x[r + 3]
@@ -45,7 +46,7 @@ def sum_rows(counter, x, z, reverse):
                     total += x[r, i]
                     z[r, i] = total
                     i += step
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @njit
@@ -54,8 +55,9 @@ def sum_columns(counter, x, z, reverse):
     outer, length, across = x.shape
     strips = -(-across // WIDTH)
     total = np.empty(WIDTH)
-    task = take(counter)
-    while task < outer * strips:
+    tasks = outer * strips
+    task = take(counter, tasks)
+    while task < tasks:
         start = task % strips * WIDTH
         w = min(WIDTH, across - start)
         total[:w] = 0
@@ -65,7 +67,7 @@ def sum_columns(counter, x, z, reverse):
             for i in range(w):
                 total[i] += a[i]
                 b[i] = total[i]
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @accelerates("cumsum_dim")

@@ -106,10 +106,11 @@ def softmax_of(x, y, logarithm):
 @njit
 def rows_softmax(counter, x, y, rows, logarithm):
     """One thread. x, y: (count, width); `rows` of them are a task."""
-    first = take(counter) * rows
+    tasks = -(-len(x) // rows)
+    first = take(counter, tasks) * rows
     while first < len(x):
         softmax_of(x[first : first + rows], y[first : first + rows], logarithm)
-        first = take(counter) * rows
+        first = take(counter, tasks) * rows
 
 
 @inner
@@ -142,11 +143,12 @@ def backward_of(grad, y, out, logarithm):
 @njit
 def rows_backward(counter, grad, y, out, rows, logarithm):
     """One thread. grad, y, out: (count, width); `rows` of them are a task."""
-    first = take(counter) * rows
+    tasks = -(-len(y) // rows)
+    first = take(counter, tasks) * rows
     while first < len(y):
         last = first + rows
         backward_of(grad[first:last], y[first:last], out[first:last], logarithm)
-        first = take(counter) * rows
+        first = take(counter, tasks) * rows
 
 
 @njit
@@ -166,7 +168,8 @@ def rows_logsumexp(counter, x, out, rows):
     """One thread. x: (count, width), out: (count); `rows` of them are a task."""
     count, width = x.shape
     kind, zero = x.dtype.type, x.dtype.type(0)
-    first = take(counter) * rows
+    tasks = -(-count // rows)
+    first = take(counter, tasks) * rows
     while first < count:
         for row in range(first, min(count, first + rows)):
             a = x[row]
@@ -182,7 +185,7 @@ def rows_logsumexp(counter, x, out, rows):
                     part = add(part, exp(c[i] - greatest))
                 total += part
             out[row] = kind(np.log(total) + greatest)
-        first = take(counter) * rows
+        first = take(counter, tasks) * rows
 
 
 def along_last(array, dim):

@@ -49,7 +49,7 @@ def sgd_pieces(counter, like, table, pieces, lr, decay):
     """One thread. table: rows (size, param, grad); pieces: (row, start)."""
     kind = like.dtype.type
     lr, decay = kind(-lr), kind(decay)
-    task = take(counter)
+    task = take(counter, len(pieces))
     while task < len(pieces):
         row, start = pieces[task]
         end = min(table[row, 0], start + PIECE)
@@ -57,7 +57,7 @@ def sgd_pieces(counter, like, table, pieces, lr, decay):
         grad = carray(pointer(table[row, 2]), end, like.dtype)[start:]
         for i in range(len(param)):
             param[i] += (grad[i] + param[i] * decay) * lr
-        task = take(counter)
+        task = take(counter, len(pieces))
 
 
 @njit(error_model="numpy")
@@ -65,7 +65,7 @@ def momentum_pieces(counter, like, table, pieces, lr, decay, momentum, share, ne
     """One thread. table: rows (size, param, grad, v); pieces: (row, start)."""
     kind = like.dtype.type
     lr, decay, momentum, share = kind(-lr), kind(decay), kind(momentum), kind(share)
-    task = take(counter)
+    task = take(counter, len(pieces))
     while task < len(pieces):
         row, start = pieces[task]
         end = min(table[row, 0], start + PIECE)
@@ -77,7 +77,7 @@ def momentum_pieces(counter, like, table, pieces, lr, decay, momentum, share, ne
             v = velocity[i] * momentum + g * share
             velocity[i] = v
             param[i] += (g + v * momentum if nesterov else v) * lr
-        task = take(counter)
+        task = take(counter, len(pieces))
 
 
 @njit(error_model="numpy")
@@ -88,7 +88,7 @@ def adam_pieces(counter, like, table, pieces, shrink, decay, share1, beta2, root
     rest1 = kind(1) - kind(share1)
     shrink, decay, share1, share2, beta2 = kind(shrink), kind(decay), kind(share1), kind(1 - beta2), kind(beta2)
     root, eps, lr = kind(root), kind(eps), kind(-lr)
-    task = take(counter)
+    task = take(counter, len(pieces))
     while task < len(pieces):
         row, start = pieces[task]
         end = min(table[row, 0], start + PIECE)
@@ -104,7 +104,7 @@ def adam_pieces(counter, like, table, pieces, shrink, decay, share1, beta2, root
             v = second[i] * beta2 + g * share2 * g
             first[i], second[i] = m, v
             param[i] = p + m * lr / (kind(sqrt(v)) / root + eps)
-        task = take(counter)
+        task = take(counter, len(pieces))
 
 
 @functools.lru_cache(64)

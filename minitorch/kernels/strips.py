@@ -25,8 +25,9 @@ def strips_softmax(counter, x, y, sizes, width, logarithm):
     kind = x.dtype.type
     strips = -(-across // width)
     greatest, part, total = np.empty(width, x.dtype), np.empty(width, x.dtype), np.empty(width)
-    task = take(counter)
-    while task < outer * strips:
+    tasks = outer * strips
+    task = take(counter, tasks)
+    while task < tasks:
         w = min(width, across - task % strips * width)
         start = task // strips * count * across + task % strips * width
         greatest[:w] = -np.inf
@@ -57,7 +58,7 @@ def strips_softmax(counter, x, y, sizes, width, logarithm):
             else:
                 for i in range(w):
                     b[i] *= part[i]
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @njit
@@ -67,8 +68,9 @@ def strips_backward(counter, grad, y, out, sizes, width, logarithm):
     kind = y.dtype.type
     strips = -(-across // width)
     part, total = np.empty(width, y.dtype), np.empty(width)
-    task = take(counter)
-    while task < outer * strips:
+    tasks = outer * strips
+    task = take(counter, tasks)
+    while task < tasks:
         w = min(width, across - task % strips * width)
         start = task // strips * count * across + task % strips * width
         total[:w] = 0
@@ -96,4 +98,4 @@ def strips_backward(counter, grad, y, out, sizes, width, logarithm):
             else:
                 for i in range(w):
                     b[i] = a[i] * (g[i] - part[i])
-        task = take(counter)
+        task = take(counter, tasks)

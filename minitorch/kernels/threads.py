@@ -1,15 +1,15 @@
 """Threads for the kernels: how many there are, and the small pool that runs them.
 
 A kernel is compiled for one thread and releases the GIL. Its work is cut into tasks by the shapes alone, and every
-element of the result is computed within one task; the threads take tasks from a shared counter until none is left. So the
-number of threads decides who does what and when, and never changes a bit of the result.
+element of the result is computed within one task; the threads take tasks by a shared counter until none is left, the caller from the
+first on, its helper from the last on. So the number of threads decides who does what and when, and never changes a bit of the result.
 
 The helpers are Python threads. Between two jobs a helper watches the counter of the next one for a while (spin.py), then sleeps
 on a lock; in the same way the caller waits for its helpers at the end. A helper goes on when the first task has been taken: then the
 caller is inside of the kernel, and no longer holds the interpreter, which the helper needs to begin.
 
-    caller   | job, permit | kernel: tasks 0, 2, 3, 5 ...            | until(finished)  |
-    helper   rest(counter)       | kernel: tasks 1, 4, 6 ...       | rest: finished, counter of the next job ...
+    caller   | job, permit | kernel: tasks 0, 1, 2, 3 ...            | until(finished)  |
+    helper   rest(counter)       | kernel: tasks 9, 8, 7 ...       | rest: finished, counter of the next job ...
 
 Handing a job over and waiting for it takes about 12 us, and 50 us if the helper has gone to sleep. A kernel weighs that by asking
 `threads_for(work)`. A helper spins for a tenth of a millisecond at most, so that it soon leaves its core to others.
@@ -66,6 +66,7 @@ def default_threads() -> int:
         return physical_cores()
 
 
+FRONT, BACK = 3, 4  # words of a counter that a thread is shown: that says from which end it takes its tasks
 ROUNDS = 3000  # of looking at a word, before a thread that waits goes to sleep: 0.1 ms
 WORTH = 700_000  # multiply-adds that are worth a thread: 30 us
 count = default_threads()
@@ -170,14 +171,14 @@ class Team:
         """Call kernel(counter, *arguments) in this thread and so many helpers."""
         turn = self.turn = self.turn + 1
         counter = self.counters[turn % 2]
-        self.counters[(turn + 1) % 2][0] = 0
+        self.counters[(turn + 1) % 2].fill(0)
         while len(self.helpers) < number:
             self.helpers.append(Helper(self.counters))
         helpers = self.helpers[:number]
-        for helper in helpers:
-            helper.start(turn, kernel, (counter, *arguments))
+        for i, helper in enumerate(helpers):
+            helper.start(turn, kernel, (counter[: FRONT if i % 2 else BACK], *arguments))
         try:
-            kernel(counter, *arguments)
+            kernel(counter[:FRONT], *arguments)
         finally:
             errors = [helper.wait(turn) for helper in helpers]
         for error in errors:
@@ -189,7 +190,7 @@ idle: list[Team] = []  # appending to and popping from a list are atomic
 
 
 def run(kernel, threads: int, *arguments) -> None:
-    """Call kernel(counter, *arguments) in so many threads at once, this one among them; counter is int64 [0, ...]."""
+    """Call kernel(counter, *arguments) in so many threads at once, this one among them. counter: what jit.py's `take` reads."""
     if threads == 1:
         kernel(np.zeros(1, np.int64), *arguments)
         return

@@ -28,8 +28,9 @@ def transpose_tiles(counter, x, z, sizes, pitch, step, lanes):
     """One thread. z: flat (A, R, C) = sizes; z[a, r, c] = x[a * step + c * pitch + r], x flat."""
     outer, rows, columns = sizes
     down, across = -(-rows // TILE), -(-columns // TILE)
-    task = take(counter)
-    while task < outer * down * across:
+    tasks = outer * down * across
+    task = take(counter, tasks)
+    while task < tasks:
         a, tile = task // (down * across), task % (down * across)
         top, left = tile // across * TILE, tile % across * TILE
         bottom, right = min(rows, top + TILE), min(columns, left + TILE)
@@ -42,7 +43,7 @@ def transpose_tiles(counter, x, z, sizes, pitch, step, lanes):
                     for i in range(min(lanes, bottom - r)):
                         for j in range(min(lanes, right - c)):
                             z[to + i * columns + j] = x[at + j * pitch + i]
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 def as_transposed(input):

@@ -66,7 +66,8 @@ def loop_over(function, exact):
 
     @njit(**OPTIONS)
     def loop(counter, x, out):
-        start = take(counter) * TASK
+        tasks = -(-len(x) // TASK)
+        start = take(counter, tasks) * TASK
         while start < len(x):
             for first in range(start, min(start + TASK, len(x)), BLOCK):
                 a, b = x[first : first + BLOCK], out[first : first + BLOCK]
@@ -77,7 +78,7 @@ def loop_over(function, exact):
                 if greatest > LIMIT:
                     for i in range(len(a)):
                         b[i] = exact(np.float64(a[i]))
-            start = take(counter) * TASK
+            start = take(counter, tasks) * TASK
 
     return loop
 

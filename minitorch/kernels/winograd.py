@@ -136,8 +136,9 @@ def transform_weight(counter, weight, panels, groups, outputs, inputs, start, st
     half = weight.dtype.type(0.5)
     rows = np.empty((4, 3), weight.dtype)
     plane = apart(groups * blocks * inputs * ROWS)
-    task = take(counter)
-    while task < groups * blocks:
+    tasks = groups * blocks
+    task = take(counter, tasks)
+    while task < tasks:
         group, block = task // blocks, task % blocks
         for c in range(inputs):
             for r in range(ROWS):
@@ -161,7 +162,7 @@ def transform_weight(counter, weight, panels, groups, outputs, inputs, start, st
                     panels[place + plane] = (g0 + g1 + g2) * half
                     panels[place + 2 * plane] = (g0 - g1 + g2) * half
                     panels[place + 3 * plane] = g2
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @njit
@@ -184,8 +185,9 @@ def winograd(counter, image, panels, out, channels, size, out_size, padding, row
     pixels = np.empty(4 * lanes, image.dtype)
     bands = (batch * tile_rows + rows - 1) // rows
     panel = inputs * ROWS
-    task = take(counter)
-    while task < groups * bands:
+    tasks = groups * bands
+    task = take(counter, tasks)
+    while task < tasks:
         group, q0 = task // bands, task % bands * rows
         q1 = min(batch * tile_rows, q0 + rows)
         for c in range(inputs):
@@ -229,4 +231,4 @@ def winograd(counter, image, panels, out, channels, size, out_size, padding, row
                             for r in range(lines):
                                 for s in range(min(2 * lanes, out_size[1] - 2 * j)):
                                     out[to + r * out_size[1] + 2 * j + s] = pixels[r * 2 * lanes + s]
-        task = take(counter)
+        task = take(counter, tasks)

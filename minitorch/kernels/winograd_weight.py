@@ -64,8 +64,9 @@ def sum_products(counter, image, grad, partial, chunks, positions, channels, siz
     starts = pitch * np.arange(BLOCK)
     blocks = (inputs + BLOCK - 1) // BLOCK
     bands = (batch * tile_rows + rows - 1) // rows
-    task = take(counter)
-    while task < chunks * groups * blocks:
+    tasks = chunks * groups * blocks
+    task = take(counter, tasks)
+    while task < tasks:
         chunk, group, c0 = task // (groups * blocks), task // blocks % groups, task % blocks * BLOCK
         c1 = min(inputs, c0 + BLOCK)
         for q0 in range(bands * chunk // chunks * rows, bands * (chunk + 1) // chunks * rows, rows):
@@ -110,7 +111,7 @@ def sum_products(counter, image, grad, partial, chunks, positions, channels, siz
                                 tiles, place * plane, positions, (count + lanes - 1) // lanes, starts, c,
                                 o1 - o0 - o, c1 - c0 - c,
                             )  # fmt: skip
-        task = take(counter)
+        task = take(counter, tasks)
 
 
 @njit
@@ -123,7 +124,8 @@ def transform_filters_back(counter, partial, out, chunks, step):
     half = partial.dtype.type(0.5)
     total = np.empty((4, 4), partial.dtype)
     rows = np.empty((3, 4), partial.dtype)
-    first = take(counter) * step
+    tasks = -(-filters // step)
+    first = take(counter, tasks) * step
     while first < filters:
         for i in range(first, min(filters, first + step)):
             for a in range(4):
@@ -141,4 +143,4 @@ def transform_filters_back(counter, partial, out, chunks, step):
                 out[9 * i + 3 * a] = rows[a, 0] + mean
                 out[9 * i + 3 * a + 1] = (rows[a, 1] - rows[a, 2]) * half
                 out[9 * i + 3 * a + 2] = mean + rows[a, 3]
-        first = take(counter) * step
+        first = take(counter, tasks) * step
