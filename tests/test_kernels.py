@@ -13,7 +13,7 @@ import minitorch as mt
 from minitorch import kernels
 from minitorch.core.op import REGISTRY
 from minitorch.kernels import compile as compiling
-from minitorch.kernels import registry, threads
+from minitorch.kernels import jit, registry, threads
 
 ROOT = Path(mt.__file__).parents[1]
 
@@ -194,6 +194,64 @@ def test_an_error_in_a_worker_is_raised_and_the_pool_lives_on():
         with pytest.raises(ZeroDivisionError):
             threads.run(kernel, 3, seen)
         assert len(seen) == 3
+
+
+@jit.njit
+def who_did_what(counter, done, times):
+    """done[task] is added to once for every time that it is done; each task takes a moment, so that all threads get some."""
+    task = jit.take(counter, len(done))
+    while task < len(done):
+        done[task] += 1
+        for i in range(len(times)):
+            times[i] = times[i] * 0.5 + i
+        task = jit.take(counter, len(done))
+
+
+@jit.njit
+def take_one(counter, tasks):
+    return jit.take(counter, tasks)
+
+
+@jit.njit
+def follow_one(counter, task, together, count):
+    return jit.following(counter, task, together, count)
+
+
+@jit.njit
+def who_did_which_groups(counter, done, together):
+    task = jit.take(counter, -(-len(done) // together)) * together
+    while task < len(done):
+        done[task] += 1
+        task = jit.following(counter, task, together, len(done))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 64, 65])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_every_task_is_done_once(count, number):
+    done = np.zeros(count, np.int64)
+    for _ in range(20):
+        threads.run(who_did_what, number, done, np.zeros(5000))
+    assert (done == 20).all()
+    for together in (1, 2, 5, 100):
+        done[:] = 0
+        for _ in range(20):
+            threads.run(who_did_which_groups, number, done, together)
+        assert (done == 20).all()
+
+
+def test_threads_meet_in_the_middle():
+    """The caller goes up from the first task, its helper down from the last, whatever the other does in between."""
+
+    def order(counter, tasks):
+        return [take_one(counter, tasks) for _ in range(3)]
+
+    shared = np.zeros(8, np.int64)
+    front, back = shared[: threads.FRONT], shared[: threads.BACK]
+    assert order(front, 9) == [0, 1, 2] and order(back, 9) == [8, 7, 6] and order(front, 9) == [3, 4, 5]
+    assert min(order(back, 9) + order(front, 9)) >= 9
+    # Groups of 5 of 12: the last one, 10 and 11, ends where the tasks do, and is followed by the one before it.
+    shared[:] = 0
+    assert [take_one(back, 3) * 5, *(follow_one(back, task, 5, 12) for task in (10, 11, 8, 9))] == [10, 11, 5, 9, 0]
 
 
 def test_kernels_may_be_called_from_several_threads_at_once():

@@ -49,7 +49,7 @@ def average_planes(counter, x, out, rows, columns, kernel, stride, padding):
                 for b in range(j * stride[1], j * stride[1] + kernel[1]):
                     total += sums[b]
                 target[j] = total / x.dtype.type(rows[i] * columns[j])
-        plane = following(counter, plane, together, tasks)
+        plane = following(counter, plane, together, planes)
 
 
 @njit
@@ -77,7 +77,7 @@ def spread_planes(counter, grad, out, rows, columns, kernel, stride, padding):
                 source = spread[i, padding[1] : padding[1] + width]
                 for c in range(width):
                     target[c] += source[c]
-        plane = following(counter, plane, together, tasks)
+        plane = following(counter, plane, together, planes)
 
 
 def counts(size, out_size, kernel, stride, padding, count_include_pad, divisor_override):

@@ -101,13 +101,13 @@ def take(counter, tasks):
 
 
 @inner
-def following(counter, task, together, tasks):
-    """The one after this of those that were taken together, or the first of the next so many; `tasks` counts these groups.
+def following(counter, task, together, count):
+    """The one after this of those that were taken together, or the first of the next so many; `count` of them in all.
 
     Results that lie side by side then come from one thread; two would wait for each other's cache lines.
     """
     task += 1
-    return task if task % together else take(counter, tasks) * together
+    return task if task % together and task < count else take(counter, -(-count // together)) * together
 
 
 def plain(array):

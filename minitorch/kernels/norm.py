@@ -137,7 +137,7 @@ def strips(counter, x, z, mean, var, weight, bias, eps, sizes):
                 source, target = x[start : start + length], z[start : start + length]
                 for i in range(length):
                     target[i] = (source[i] - middle) * slope + offset
-        g = following(counter, g, together, tasks)
+        g = following(counter, g, together, groups)
 
 
 @njit(fastmath=FUSED)
@@ -175,7 +175,7 @@ def strips_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight
                 b, c, d = grad[start : start + length], x[start : start + length], gx[start : start + length]
                 for i in range(length):
                     d[i] = b[i] * for_g - (c[i] - middle) * for_x - constant
-        g = following(counter, g, together, tasks)
+        g = following(counter, g, together, groups)
 
 
 @njit(fastmath=FUSED)

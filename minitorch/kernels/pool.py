@@ -126,7 +126,7 @@ def pool_planes(
             for j in range(out_width):
                 values[to + j] = best[j]
                 indices[to + j] = corner + j * stride[1] + best_tap[j]
-        plane = following(counter, plane, together, tasks)
+        plane = following(counter, plane, together, planes)
 
 
 def windows(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
@@ -176,7 +176,7 @@ def add_planes(counter, input, indices, out):
                 target[at] += source[j]
             else:
                 good = False
-        plane = following(counter, plane, together, tasks)
+        plane = following(counter, plane, together, planes)
     if not good:
         raise IndexError("scatter_planes: an index lies outside of its plane")
 

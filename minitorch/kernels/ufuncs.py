@@ -13,18 +13,12 @@ from .registry import UFUNCS, accelerates
 
 __all__ = ["in_threads"]
 
-PIECE = 65536  # elements
-EACH = 12  # what one of them takes, as `threads_for` counts
+EACH = 12  # what an element takes, as `threads_for` counts
 
 
 def can_be_shared(first, others) -> bool:
     """Whether there are threads to share the rows of `first` out to, to which the others are broadcast."""
-    if (
-        threads.threads_for(EACH * first.size) == 1
-        or first.size < 2 * PIECE
-        or not first.flags.c_contiguous
-        or len(first) == 1
-    ):
+    if threads.threads_for(EACH * first.size) == 1 or not first.flags.c_contiguous or len(first) == 1:
         return False
     for other in others:
         if other.dtype is not first.dtype:
@@ -46,13 +40,14 @@ def in_threads(ufunc: np.ufunc):
         if not can_be_shared(first, others):
             return ufunc(first, *others)
         out = np.empty(first.shape, first.dtype)
-        rows = max(1, len(first) * PIECE // first.size)
+        number = threads.threads_for(EACH * first.size)
+        rows = -(-len(first) // number)
 
         def piece(start: int) -> None:
             part = slice(start, start + rows)
             ufunc(first[part], *[a[part] if a.ndim == first.ndim else a for a in others], out=out[part])
 
-        threads.each(piece, range(0, len(first), rows), threads.threads_for(EACH * first.size))
+        threads.each(piece, range(0, len(first), rows), number)
         return out
 
     return kernel
