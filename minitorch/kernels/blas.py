@@ -14,6 +14,7 @@ there are to take the pieces:
 2 M N K operations on M K + K N + M N numbers. For each piece BLAS reads, and packs into panels, the whole of the other matrix. So
 the longer side of C is cut, and each piece has at least LEAST rows or columns to make use of that. gemm.py calls BLAS for the pieces
 without the interpreter, where BLAS is the OpenBLAS that NumPy brings; for any other, each piece is a call of np.matmul.
+A product with a vector is cut likewise, between rows of its matrix that lie one after the other.
 
 Three kinds of products are not BLAS's own: an outer product, which it would first fill with zeros; two rows, for which it
 would copy all of B, as two products with a vector; and, in matmul.py, batches of tiny matrices.
@@ -35,8 +36,9 @@ from .openblas import BLAS, one_thread, warm_all
 
 __all__ = ["dot", "matmul", "matmul_into", "mm", "mv", "one_thread", "product"]
 
-# Multiply-adds of four bytes: at least for one of two pieces, and for one of four. Those of eight take twice as long.
-PIECE, LARGE_PIECE = 1_000_000, 32_000_000
+# Multiply-adds of four bytes: at least for one of two pieces, and for one of four. Those of eight take twice as long. Two smaller
+# pieces would still gain from a second thread, but cost one that is alone more than a tenth of the product.
+PIECE, LARGE_PIECE = 1_100_000, 32_000_000
 VECTOR_PIECE = 1_000_000  # the same for products with a vector, which take as long as reading the matrix
 LEAST, UNIT = 40, 8  # rows or columns of a piece: at least, and a multiple of what the register tiles of BLAS have
 MANY = 65536  # matrices of a batch, from which on a table of them would be large

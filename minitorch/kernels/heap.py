@@ -1,8 +1,8 @@
 """The memory of arrays that are gone is kept for the next ones.
 
 A training step asks for the same arrays as the step before it, and lets them go again. What glibc's malloc gives back to the
-system in between comes back as pages that do not exist yet: each of 4096 bytes costs a page fault, 0.5 to 3 us, more than a kernel
-takes to fill it, and the faults of several threads wait for each other. So
+system in between comes back as pages that do not exist yet: each of 4096 bytes costs a page fault, 0.5 to 3 us, where a kernel needs
+half a microsecond to fill it, and the faults of several threads wait for each other. So
 
     what is free at the end of the heap is kept, up to KEPT bytes, where glibc gives back all beyond twice the largest array so far;
     arrays below LARGE come from the heap, where glibc decides by those that it has seen (https://man7.org/linux/man-pages/man3/mallopt.3.html).
