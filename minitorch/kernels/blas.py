@@ -39,7 +39,6 @@ __all__ = ["dot", "matmul", "matmul_into", "mm", "mv", "one_thread", "product"]
 # Multiply-adds of four bytes: at least for one of two pieces, and for one of four. Those of eight take twice as long. Two smaller
 # pieces would still gain from a second thread, but cost one that is alone more than a tenth of the product.
 PIECE, LARGE_PIECE = 1_100_000, 32_000_000
-VECTOR_PIECE = 1_000_000  # the same for products with a vector, which take as long as reading the matrix
 LEAST, UNIT = 40, 8  # rows or columns of a piece: at least, and a multiple of what the register tiles of BLAS have
 MANY = 65536  # matrices of a batch, from which on a table of them would be large
 LARGE = 32768  # elements of a result that takes longer to fill with zeros than np.matmul takes to prepare
@@ -60,7 +59,7 @@ def cuts(rows: int, columns: int, work: int) -> tuple[slice, ...]:
     """
     count = max(rows, columns)
     work //= 4
-    number = min(work // (PIECE if rows > 1 < columns else VECTOR_PIECE), count // LEAST)
+    number = min(work // PIECE, count // LEAST)
     number = 1 if number < 2 else 2 if number < 4 or work < 4 * LARGE_PIECE else 4
     step = -(-count // (number * UNIT)) * UNIT if number > 1 else max(count, 1)
     return tuple(slice(i, min(i + step, count)) for i in range(0, count, step))
@@ -219,12 +218,18 @@ def mv(input, vec):
     if work <= crossovers.ALONE_VECTOR or input.dtype.kind != "f" or input.shape[1] != len(vec):
         return input.dot(vec)
     cut = cuts(len(input), 1, work * input.itemsize)
-    with one_thread:
-        if len(cut) == 1:
+    if len(cut) == 1:
+        if one_thread.always():
             return input.dot(vec)
-        out = np.empty(len(input), input.dtype)
+        with one_thread:
+            return input.dot(vec)
+    out = np.empty(len(input), input.dtype)
+    if one_thread.always():
         product_with_vector(out, input, vec, cut)
-        return out
+    else:
+        with one_thread:
+            product_with_vector(out, input, vec, cut)
+    return out
 
 
 def product_with_vector(out, input, vec, cut: Sequence[slice]) -> None:
