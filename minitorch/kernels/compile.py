@@ -292,7 +292,9 @@ def compile_pieces() -> None:
     """What calls BLAS, and what waits for the other thread."""
     if blas.compiled() is not None:
         for dtype in DTYPES:
-            blas.in_pieces(np.empty((2, 2), dtype), np.ones((2, 2), dtype), np.ones((2, 2), dtype), 1)
+            square = np.ones((2, 2), dtype)
+            blas.in_pieces(np.empty((2, 2), dtype), square, square, 1)
+            blas.product_with_vector(np.empty(2, dtype), square, square[0], [slice(0, 2)])
     threads.run(lambda counter: None, 2)
 
 
