@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kernel_cases import DTYPES, LAYOUTS, draw, exactly
 
 from minitorch.core.op import REGISTRY
-from minitorch.kernels import blas, crossovers, use
+from minitorch.kernels import blas, crossovers, threads, use
 
 sizes = st.integers(0, 130)
 
@@ -77,13 +77,13 @@ def test_no_number_of_threads_changes_a_bit(shapes, dtype, transposed):
         results = []
         try:
             for of_blas in (1, 2):
-                blas.one_thread.set(of_blas)
+                blas.BLAS.set(of_blas)
                 for count in (1, 2, 3):
                     with exactly(count):
                         results.append(kernel(a, b))
                 assert blas.one_thread.number.value == of_blas
         finally:
-            blas.one_thread.set(before)
+            blas.BLAS.set(before)
     for other in results[1:]:
         assert np.array_equal(results[0], other)
 
@@ -118,7 +118,7 @@ def test_pieces_cover_everything_and_depend_on_the_shape_alone():
 
 def test_blas_has_its_threads_back_after_the_last_block():
     before = blas.one_thread.number.value
-    blas.one_thread.set(2)
+    blas.BLAS.set(2)
     try:
         found = []
 
@@ -131,10 +131,28 @@ def test_blas_has_its_threads_back_after_the_last_block():
             other.start()
             other.join()
             found.append(blas.one_thread.number.value)
-            assert not blas.one_thread.always()
-        assert found == [1, 1] and blas.one_thread.number.value == 2
+            found.append(blas.one_thread.call(lambda: blas.one_thread.users))
+        assert found == [1, 1, 2] and blas.one_thread.number.value == 2
     finally:
-        blas.one_thread.set(before)
+        blas.BLAS.set(before)
+
+
+def test_pieces_through_numpy_take_no_more_threads_than_there_are(monkeypatch):
+    monkeypatch.setattr(blas, "compiled", lambda: None)
+    numbers = []
+    monkeypatch.setattr(threads, "each", lambda function, items, number: numbers.append(number))
+    before = threads.get_num_threads()
+    try:
+        for count in (1, 2):
+            threads.set_num_threads(count)
+            blas.warm_all.cache_clear()
+            blas.mv(np.ones((3300, 700), np.float32), np.ones(700, np.float32))
+            blas.mm(np.ones((300, 200), np.float32), np.ones((200, 300), np.float32))
+            assert set(numbers) == {count}
+            numbers.clear()
+    finally:
+        threads.set_num_threads(before)
+        blas.warm_all.cache_clear()
 
 
 def test_an_error_reaches_the_caller_from_any_thread():
@@ -151,8 +169,8 @@ def test_an_error_reaches_the_caller_from_any_thread():
 def test_outer_products(layout, dtype):
     """Large enough for the kernel; exact, since nothing is added up."""
     a, b = draw(0, (300, 1), dtype, layout), draw(1, (1, 900), dtype, layout)
-    for threads in (1, 2):
-        with exactly(threads):
+    for number in (1, 2):
+        with exactly(number):
             found = blas.mm(a, b)
         assert found.dtype == dtype and np.array_equal(found, a * b)
 

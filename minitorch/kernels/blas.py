@@ -79,10 +79,7 @@ def mm(input, mat2):
     columns = size // inner
     if rows != 2 and len(cuts(rows, columns, work * dtype.itemsize)) == 1:
         multiply = np.dot if rows * columns < LARGE else multiplier(input, mat2)
-        if one_thread.always():
-            return multiply(input, mat2)
-        with one_thread:
-            return multiply(input, mat2)
+        return one_thread.call(multiply, input, mat2)
     out = np.empty((rows, columns), dtype)
     product(out, input, mat2)
     return out
@@ -219,16 +216,9 @@ def mv(input, vec):
         return input.dot(vec)
     cut = cuts(len(input), 1, work * input.itemsize)
     if len(cut) == 1:
-        if one_thread.always():
-            return input.dot(vec)
-        with one_thread:
-            return input.dot(vec)
+        return one_thread.call(np.dot, input, vec)
     out = np.empty(len(input), input.dtype)
-    if one_thread.always():
-        product_with_vector(out, input, vec, cut)
-    else:
-        with one_thread:
-            product_with_vector(out, input, vec, cut)
+    one_thread.call(product_with_vector, out, input, vec, cut)
     return out
 
 
@@ -238,14 +228,14 @@ def product_with_vector(out, input, vec, cut: Sequence[slice]) -> None:
         np.dot(input, vec, out=out)
         return
     kernels, char = compiled(), out.dtype.char
+    number = min(threads.get_num_threads(), len(cut))
     if kernels is None or char not in BLAS.gemv:
-        share_out(lambda part: np.dot(input[part], vec, out=out[part]), cut, len(cut))
+        share_out(lambda part: np.dot(input[part], vec, out=out[part]), cut, number)
         return
     found = vector_places(input.shape, input.strides, *vec.strides, char, cut[0].stop)
     if found is None:
         product_with_vector(out, readable(input), vec.copy(), cut)
         return
-    number = min(threads.get_num_threads(), len(cut))
     threads.run(kernels.multiply_vector, number, LIKE[char], id(input), id(vec), id(out), *found)
 
 
@@ -264,10 +254,9 @@ def vector_places(shape, strides, step: int, char: str, size: int):
 
 def dot(input, tensor):
     """As the reference: (n,) times (n,)."""
-    if input.size <= crossovers.ALONE_VECTOR or one_thread.always():
+    if input.size <= crossovers.ALONE_VECTOR:
         return input.dot(tensor)
-    with one_thread:
-        return input.dot(tensor)
+    return one_thread.call(np.dot, input, tensor)
 
 
 def matmul(input, other):

@@ -88,11 +88,14 @@ class OneThread:
 
     def __init__(self) -> None:
         self.lock, self.users, self.before = Lock(), 0, 1
-        self.number, self.set = BLAS.number, BLAS.set
+        self.number = BLAS.number
 
-    def always(self) -> bool:
-        """Whether BLAS has one thread anyway."""
-        return self.number.value == 1 and self.users == 0
+    def call(self, function: Callable, *arguments):
+        """function(*arguments) in such a block, without the block if BLAS has one thread anyway."""
+        if self.number.value == 1 and self.users == 0:
+            return function(*arguments)
+        with self:
+            return function(*arguments)
 
     def __enter__(self) -> None:
         with self.lock:
