@@ -214,15 +214,15 @@ def take_one(counter, tasks):
 
 @jit.njit
 def follow_one(counter, task, together, count):
-    return jit.following(counter, task, together, count)
+    return jit.following(counter, task, count, together)
 
 
 @jit.njit
 def who_did_which_groups(counter, done, together):
-    task = jit.take(counter, -(-len(done) // together)) * together
+    task = jit.take_many(counter, len(done), together)
     while task < len(done):
         done[task] += 1
-        task = jit.following(counter, task, together, len(done))
+        task = jit.following(counter, task, len(done), together)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 64, 65])

@@ -19,7 +19,7 @@ from math import prod
 import numpy as np
 
 from . import threads
-from .jit import following, njit, plain, take
+from .jit import following, njit, plain, take_many
 from .pool import TOGETHER, windows
 from .registry import accelerates
 
@@ -33,8 +33,7 @@ def average_planes(counter, x, out, rows, columns, kernel, stride, padding):
     sums = np.zeros(max(width + padding[1], (out_width - 1) * stride[1] + kernel[1]), x.dtype)  # of padded rows
     inside = sums[padding[1] : padding[1] + width]
     together = max(1, TOGETHER // (out_height * out_width))
-    tasks = -(-planes // together)
-    plane = take(counter, tasks) * together
+    plane = take_many(counter, planes, together)
     while plane < planes:
         for i in range(out_height):
             top = i * stride[0] - padding[0]
@@ -49,7 +48,7 @@ def average_planes(counter, x, out, rows, columns, kernel, stride, padding):
                 for b in range(j * stride[1], j * stride[1] + kernel[1]):
                     total += sums[b]
                 target[j] = total / x.dtype.type(rows[i] * columns[j])
-        plane = following(counter, plane, together, planes)
+        plane = following(counter, plane, planes, together)
 
 
 @njit
@@ -59,8 +58,7 @@ def spread_planes(counter, grad, out, rows, columns, kernel, stride, padding):
     # Each row of results spread over the columns of the padded plane.
     spread = np.empty((out_height, max(width + padding[1], (out_width - 1) * stride[1] + kernel[1])), grad.dtype)
     together = max(1, TOGETHER // (height * width))
-    tasks = -(-planes // together)
-    plane = take(counter, tasks) * together
+    plane = take_many(counter, planes, together)
     while plane < planes:
         spread[:] = 0
         for i in range(out_height):
@@ -77,7 +75,7 @@ def spread_planes(counter, grad, out, rows, columns, kernel, stride, padding):
                 source = spread[i, padding[1] : padding[1] + width]
                 for c in range(width):
                     target[c] += source[c]
-        plane = following(counter, plane, together, planes)
+        plane = following(counter, plane, planes, together)
 
 
 def counts(size, out_size, kernel, stride, padding, count_include_pad, divisor_override):

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.op import REGISTRY
 from . import threads
 from .elementary import add, exp, larger
-from .jit import inner, njit, plain, take
+from .jit import inner, njit, plain, take, take_many
 from .registry import accelerates
 from .softmax import CHUNK, SHORT, TASK, short_exponentials, short_sum
 
@@ -119,13 +119,12 @@ def gradients_of(x, target, weight, factors, out, ignored):
 @njit
 def rows_gradient(counter, x, target, weight, factors, out, rows, ignored):
     """One thread; `rows` of the rows are a task."""
-    tasks = -(-len(x) // rows)
-    first = take(counter, tasks) * rows
+    first = take_many(counter, len(x), rows)
     while first < len(x):
         here = slice(first, first + rows)
         part = factors[here] if len(factors) > 1 else factors
         gradients_of(x[here], target[here], weight, part, out[here], ignored)
-        first = take(counter, tasks) * rows
+        first = take_many(counter, len(x), rows)
 
 
 @njit

@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 
 from .threads import FRONT
 
-__all__ = ["cache_folder", "following", "inner", "njit", "plain", "take"]
+__all__ = ["cache_folder", "following", "inner", "njit", "plain", "take", "take_many"]
 
 
 def source_hash() -> str:
@@ -101,13 +101,19 @@ def take(counter, tasks):
 
 
 @inner
-def following(counter, task, together, count):
-    """The one after this of those that were taken together, or the first of the next so many; `count` of them in all.
+def take_many(counter, count, many):
+    """The first of the next `many` of `count` rows, which are one task; `count` or more when none is left."""
+    return take(counter, -(-count // many)) * many
+
+
+@inner
+def following(counter, row, count, many):
+    """The row after this one of those that were taken together, or the first of the next so many.
 
     Results that lie side by side then come from one thread; two would wait for each other's cache lines.
     """
-    task += 1
-    return task if task % together and task < count else take(counter, -(-count // together)) * together
+    row += 1
+    return row if row % many and row < count else take_many(counter, count, many)
 
 
 def plain(array):

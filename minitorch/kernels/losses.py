@@ -17,7 +17,7 @@ from numba.extending import overload
 from ..core.op import REGISTRY
 from . import threads
 from .elementary import add, exp, log1p
-from .jit import inner, njit, plain, take
+from .jit import inner, njit, plain, take_many
 from .registry import accelerates
 
 __all__: list[str] = []
@@ -77,8 +77,7 @@ def loss(name, bound_name=None):
     def sum_pieces(counter, x, y, out, bound):
         """One thread. x, y: flat; out: the sum of each piece."""
         bound = x.dtype.type(bound)
-        tasks = -(-len(out) // TASK)
-        first = take(counter, tasks) * TASK
+        first = take_many(counter, len(out), TASK)
         while first < len(out):
             for k in range(first, min(len(out), first + TASK)):
                 total = 0.0
@@ -86,7 +85,7 @@ def loss(name, bound_name=None):
                     end = min(j + FEW, len(x), (k + 1) * CHUNK)
                     total += sum_of(x[j:end], y[j:end], bound)
                 out[k] = total
-            first = take(counter, tasks) * TASK
+            first = take_many(counter, len(out), TASK)
 
     def kernel(input, target, *weights, reduction, **params):
         weighted = any([weight is not None for weight in weights])

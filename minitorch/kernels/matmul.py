@@ -28,7 +28,7 @@ from numba.extending import register_jitable
 
 from . import threads
 from .blas import starts
-from .jit import njit, plain, take
+from .jit import njit, plain, take, take_many
 from .moves import copy_run, pack_panel
 from .registry import accelerates
 from .simd import BITS, ROWS, VECTORS, outer_tile
@@ -142,8 +142,7 @@ def multiply_tiny(counter, left, left_starts, left_steps, right, right_starts, r
     The loops of the most common sizes have constant lengths, for the compiler to unroll.
     """
     rows, inner, columns = sizes
-    tasks = -(-len(left_starts) // task_size)
-    first = take(counter, tasks) * task_size
+    first = take_many(counter, len(left_starts), task_size)
     while first < len(left_starts):
         last = min(first + task_size, len(left_starts))
         if rows == inner == columns == 2:
@@ -161,20 +160,19 @@ def multiply_tiny(counter, left, left_starts, left_steps, right, right_starts, r
                 product(
                     left, left_starts[b], left_steps, right, right_starts[b], right_steps, out, to, rows, inner, columns
                 )
-        first = take(counter, tasks) * task_size
+        first = take_many(counter, len(left_starts), task_size)
 
 
 @njit
 def multiply_each(counter, left, right, out, rows):
     """One thread. out (N, M) = left (N) times right (M); `rows` of them are a task."""
-    tasks = -(-len(left) // rows)
-    first = take(counter, tasks) * rows
+    first = take_many(counter, len(left), rows)
     while first < len(left):
         for i in range(first, min(len(left), first + rows)):
             line, factor = out[i], left[i]
             for j in range(len(right)):
                 line[j] = factor * right[j]
-        first = take(counter, tasks) * rows
+        first = take_many(counter, len(left), rows)
 
 
 def outer(input, mat2):

@@ -33,7 +33,7 @@ import numpy as np
 
 from . import threads
 from .elementary import add
-from .jit import following, inner, njit, plain, take
+from .jit import following, inner, njit, plain, take, take_many
 from .registry import accelerates
 
 __all__ = ["norm_backward", "normalized", "rms_norm", "rms_norm_backward"]
@@ -107,8 +107,7 @@ def strips(counter, x, z, mean, var, weight, bias, eps, sizes):
     kind = x.dtype.type
     many = max(1, CHUNK // length)  # short strips are taken together
     together = max(1, TOGETHER // (inside * length))
-    tasks = -(-groups // together)
-    g = take(counter, tasks) * together
+    g = take_many(counter, groups, together)
     while g < groups:
         n = m = m2 = 0.0
         for q in range(0, outer * inside, many):
@@ -137,7 +136,7 @@ def strips(counter, x, z, mean, var, weight, bias, eps, sizes):
                 source, target = x[start : start + length], z[start : start + length]
                 for i in range(length):
                     target[i] = (source[i] - middle) * slope + offset
-        g = following(counter, g, together, groups)
+        g = following(counter, g, groups, together)
 
 
 @njit(fastmath=FUSED)
@@ -147,8 +146,7 @@ def strips_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight
     kind = x.dtype.type
     n = outer * inside * length
     together = max(1, TOGETHER // (inside * length))
-    tasks = -(-groups // together)
-    g = take(counter, tasks) * together
+    g = take_many(counter, groups, together)
     while g < groups:
         middle, std = mean[g], math.sqrt(var[g] + eps)
         at = g * inside % len(weight)
@@ -175,7 +173,7 @@ def strips_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weight
                 b, c, d = grad[start : start + length], x[start : start + length], gx[start : start + length]
                 for i in range(length):
                     d[i] = b[i] * for_g - (c[i] - middle) * for_x - constant
-        g = following(counter, g, together, groups)
+        g = following(counter, g, groups, together)
 
 
 @njit(fastmath=FUSED)
@@ -253,8 +251,7 @@ def columns(counter, x, z, mean, var, weight, bias, eps):
     total, squares, part = np.empty(COLUMNS), np.empty(COLUMNS), np.empty(COLUMNS, x.dtype)
     slope, offset, middle = np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype)
     fours = count - count % 4  # four rows at once: a quarter of the loads and stores of the sums
-    tasks = -(-width // COLUMNS)
-    first = take(counter, tasks) * COLUMNS
+    first = take_many(counter, width, COLUMNS)
     while first < width:
         w = min(COLUMNS, width - first)
         total[:] = 0
@@ -307,7 +304,7 @@ def columns(counter, x, z, mean, var, weight, bias, eps):
             a, b = x[start : start + w], z[start : start + w]
             for i in range(w):
                 b[i] = (a[i] - middle[i]) * slope[i] + offset[i]
-        first = take(counter, tasks) * COLUMNS
+        first = take_many(counter, width, COLUMNS)
 
 
 @njit(fastmath=FUSED)
@@ -324,8 +321,7 @@ def columns_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weigh
     )
     for_g, for_x, constant = np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype), np.empty(COLUMNS, x.dtype)
     pairs = count - count % 2  # two rows at once
-    tasks = -(-width // COLUMNS)
-    first = take(counter, tasks) * COLUMNS
+    first = take_many(counter, width, COLUMNS)
     while first < width:
         w = min(COLUMNS, width - first)
         middle = mean[first : first + w]
@@ -359,7 +355,7 @@ def columns_backward(counter, grad, x, gx, grad_mean, grad_var, mean, var, weigh
             b, c, d = grad[start : start + w], x[start : start + w], gx[start : start + w]
             for i in range(w):
                 d[i] = b[i] * for_g[i] - (c[i] - middle[i]) * for_x[i] - constant[i]
-        first = take(counter, tasks) * COLUMNS
+        first = take_many(counter, width, COLUMNS)
 
 
 def geometry(shape, dims, weight):

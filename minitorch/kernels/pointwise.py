@@ -24,7 +24,7 @@ from . import threads
 from .elementary import cumulative, expm1, log1p, normal
 from .elementary import exp as exp_of
 from .elementary import tanh as tanh_of
-from .jit import njit, plain, take
+from .jit import njit, plain, take_many
 from .registry import accelerates
 
 __all__: list[str] = []
@@ -214,13 +214,12 @@ def of_one(name):
     @njit(**OPTIONS)
     def loop(counter, x, out, params):
         """One thread. x, out: flat."""
-        tasks = -(-len(x) // TASK)
-        start = take(counter, tasks) * TASK
+        start = take_many(counter, len(x), TASK)
         while start < len(x):
             a, b = x[start : start + TASK], out[start : start + TASK]
             for i in range(len(a)):
                 b[i] = at_x(name, x.dtype.type, a[i], params)
-            start = take(counter, tasks) * TASK
+            start = take_many(counter, len(x), TASK)
 
     def kernel(input, **params):
         return each_element(loop, each, input, tuple([float(params[n]) for n in names]) if names else ())
@@ -253,13 +252,12 @@ def of_two(name):
     @njit(**OPTIONS)
     def loop(counter, g, kept, out, params):
         """One thread. g, kept, out: flat."""
-        tasks = -(-len(g) // TASK)
-        start = take(counter, tasks) * TASK
+        start = take_many(counter, len(g), TASK)
         while start < len(g):
             a, b, c = g[start : start + TASK], kept[start : start + TASK], out[start : start + TASK]
             for i in range(len(a)):
                 c[i] = at_gradient(name, g.dtype.type, a[i], b[i], params)
-            start = take(counter, tasks) * TASK
+            start = take_many(counter, len(g), TASK)
 
     def kernel(grad, kept, **params):
         if grad.shape != kept.shape:

@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from . import threads
-from .jit import following, njit, plain, take
+from .jit import following, njit, plain, take_many
 from .registry import accelerates
 from .simd import BITS, Emitter
 
@@ -91,8 +91,7 @@ def pool_planes(
     columns = dilation[1] * np.arange(kernel[1]) - padding[1]
     begin = np.maximum(0, -(columns // stride[1]))
     end = np.minimum(out_width, (width - 1 - columns) // stride[1] + 1)
-    tasks = -(-planes // together)
-    plane = take(counter, tasks) * together
+    plane = take_many(counter, planes, together)
     while plane < planes:
         for i in range(out_height):
             top = i * stride[0] - padding[0]
@@ -126,7 +125,7 @@ def pool_planes(
             for j in range(out_width):
                 values[to + j] = best[j]
                 indices[to + j] = corner + j * stride[1] + best_tap[j]
-        plane = following(counter, plane, together, planes)
+        plane = following(counter, plane, planes, together)
 
 
 def windows(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
@@ -165,8 +164,7 @@ def add_planes(counter, input, indices, out):
     size = out.shape[1]
     good = True
     together = max(1, TOGETHER // size)
-    tasks = -(-planes // together)
-    plane = take(counter, tasks) * together
+    plane = take_many(counter, planes, together)
     while plane < planes:
         source, index, target = input[plane], indices[plane], out[plane]
         target[:] = 0
@@ -176,7 +174,7 @@ def add_planes(counter, input, indices, out):
                 target[at] += source[j]
             else:
                 good = False
-        plane = following(counter, plane, together, planes)
+        plane = following(counter, plane, planes, together)
     if not good:
         raise IndexError("scatter_planes: an index lies outside of its plane")
 

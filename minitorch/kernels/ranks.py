@@ -12,7 +12,7 @@ import numpy as np
 from ..core.op import REGISTRY
 from . import threads
 from .elementary import add
-from .jit import inner, njit, take
+from .jit import inner, njit, take_many
 from .registry import accelerates
 from .softmax import along_last
 
@@ -49,8 +49,7 @@ def rows_topk(counter, x, values, places, rows, largest):
     count, width = x.shape
     k = values.shape[1]
     zero, one = x.dtype.type(0), x.dtype.type(1)
-    tasks = -(-count // rows)
-    first = take(counter, tasks) * rows
+    first = take_many(counter, count, rows)
     while first < count:
         for row in range(first, min(count, first + rows)):
             a, best, where = x[row], values[row], places[row]
@@ -69,7 +68,7 @@ def rows_topk(counter, x, values, places, rows, largest):
                     for i in range(len(block)):
                         if before(block[i], best[k - 1], largest):
                             enter(best, where, k, block[i], j + i, largest)
-        first = take(counter, tasks) * rows
+        first = take_many(counter, count, rows)
 
 
 @accelerates("topk_dim")

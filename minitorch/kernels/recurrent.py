@@ -18,7 +18,7 @@ import numpy as np
 from ..ops.recurrent import order
 from . import blas, threads
 from .elementary import exp, tanh
-from .jit import inner, njit, plain, take
+from .jit import inner, njit, plain, take_many
 from .reduce import sum_dims
 from .registry import accelerates
 
@@ -42,8 +42,7 @@ def rnn_rows(counter, x, hs, relu, rows):
     """One thread. hs: W h on entry. All (N, H)."""
     count, size = x.shape
     zero = x.dtype.type(0)
-    tasks = -(-count // rows)
-    first = take(counter, tasks) * rows
+    first = take_many(counter, count, rows)
     while first < count:
         for row in range(first, min(count, first + rows)):
             p, h = x[row], hs[row]
@@ -54,7 +53,7 @@ def rnn_rows(counter, x, hs, relu, rows):
             else:
                 for j in range(size):
                     h[j] = tanh(p[j] + h[j])
-        first = take(counter, tasks) * rows
+        first = take_many(counter, count, rows)
 
 
 @njit(**OPTIONS)
@@ -62,8 +61,7 @@ def rnn_rows_backward(counter, grad, back, hs, grad_x, relu, rows):
     """One thread. back: the gradient from the step after. All (N, H)."""
     count, size = hs.shape
     zero, one = hs.dtype.type(0), hs.dtype.type(1)
-    tasks = -(-count // rows)
-    first = take(counter, tasks) * rows
+    first = take_many(counter, count, rows)
     while first < count:
         for row in range(first, min(count, first + rows)):
             g, b, h, d = grad[row], back[row], hs[row], grad_x[row]
@@ -73,15 +71,14 @@ def rnn_rows_backward(counter, grad, back, hs, grad_x, relu, rows):
             else:
                 for j in range(size):
                     d[j] = (g[j] + b[j]) * (one - h[j] * h[j])
-        first = take(counter, tasks) * rows
+        first = take_many(counter, count, rows)
 
 
 @njit(**OPTIONS)
 def lstm_rows(counter, x, gates, c, hs, cs, rows):
     """One thread. x: (N, 4 H); gates: (N, 4 H), W h on entry; the others (N, H)."""
     count, size = c.shape
-    tasks = -(-count // rows)
-    first = take(counter, tasks) * rows
+    first = take_many(counter, count, rows)
     while first < count:
         for row in range(first, min(count, first + rows)):
             p, a, before, after, h = x[row], gates[row], c[row], cs[row], hs[row]
@@ -96,7 +93,7 @@ def lstm_rows(counter, x, gates, c, hs, cs, rows):
                 after[j] = f[j] * before[j] + i[j] * g[j]
             for j in range(size):
                 h[j] = o[j] * tanh(after[j])
-        first = take(counter, tasks) * rows
+        first = take_many(counter, count, rows)
 
 
 @njit(**OPTIONS)
@@ -105,8 +102,7 @@ def lstm_rows_backward(counter, grad_h, grad_c, back, carried, c, cs, gates, gra
     count, size = c.shape
     one = c.dtype.type(1)
     total, t = np.empty(size, c.dtype), np.empty(size, c.dtype)
-    tasks = -(-count // rows)
-    first = take(counter, tasks) * rows
+    first = take_many(counter, count, rows)
     while first < count:
         for row in range(first, min(count, first + rows)):
             a, d, gh, bh, before, after = gates[row], grad_x[row], grad_h[row], back[row], c[row], cs[row]
@@ -129,15 +125,14 @@ def lstm_rows_backward(counter, grad_h, grad_c, back, carried, c, cs, gates, gra
                 d_f[j] = total[j] * before[j] * f[j] * (one - f[j])
             for j in range(size):
                 bc[j] = total[j] * f[j]
-        first = take(counter, tasks) * rows
+        first = take_many(counter, count, rows)
 
 
 @njit(**OPTIONS)
 def gru_rows(counter, x, y, h, hs, gates, rows):
     """One thread. x, y: (N, 3 H); gates: (N, 4 H), r, z, n and y_n; h, hs: (N, H)."""
     count, size = h.shape
-    tasks = -(-count // rows)
-    first = take(counter, tasks) * rows
+    first = take_many(counter, count, rows)
     while first < count:
         for row in range(first, min(count, first + rows)):
             p, q, a, before, after = x[row], y[row], gates[row], h[row], hs[row]
@@ -152,7 +147,7 @@ def gru_rows(counter, x, y, h, hs, gates, rows):
                 n[j] = tanh(p_n[j] + r[j] * q_n[j])
             for j in range(size):
                 after[j] = (before[j] - n[j]) * z[j] + n[j]
-        first = take(counter, tasks) * rows
+        first = take_many(counter, count, rows)
 
 
 @njit(**OPTIONS)
@@ -161,8 +156,7 @@ def gru_rows_backward(counter, grad, back, carried, h, gates, grad_x, grad_y, ro
     count, size = h.shape
     one = h.dtype.type(1)
     g = np.empty(size, h.dtype)
-    tasks = -(-count // rows)
-    first = take(counter, tasks) * rows
+    first = take_many(counter, count, rows)
     while first < count:
         for row in range(first, min(count, first + rows)):
             a, before, gh, bh, past = gates[row], h[row], grad[row], back[row], carried[row]
@@ -183,7 +177,7 @@ def gru_rows_backward(counter, grad, back, carried, h, gates, grad_x, grad_y, ro
                 past[j] = g[j] * z[j]
             for j in range(2 * size):
                 e[j] = d[j]
-        first = take(counter, tasks) * rows
+        first = take_many(counter, count, rows)
 
 
 def pass_over(kernel, *arguments):

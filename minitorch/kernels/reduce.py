@@ -26,7 +26,7 @@ from ..ops.reduce import add_reduce
 from ..shapes import reduced_shape
 from . import threads
 from .elementary import add
-from .jit import inner, njit, take
+from .jit import inner, njit, take, take_many
 from .registry import accelerates
 
 __all__ = ["mean_all", "mean_dims", "std_dims", "sum_all", "sum_dims", "var_dims", "vector_norm_dims"]
@@ -43,8 +43,7 @@ SHORT = 8  # rows shorter than this are left to the references, which add whole 
 def sum_pieces(counter, x, out, width, pieces, squared, divisor):
     """One thread. x: flat (A, width); out: flat (A, pieces), the sum of each piece, or of its squares, over `divisor`."""
     many = TASK // min(width, CHUNK)
-    tasks = -(-len(out) // many)
-    first = take(counter, tasks) * many
+    first = take_many(counter, len(out), many)
     while first < len(out):
         row, start = first // pieces, first % pieces * CHUNK
         for k in range(first, min(len(out), first + many)):
@@ -62,15 +61,14 @@ def sum_pieces(counter, x, out, width, pieces, squared, divisor):
                 total += part
             out[k] = total / divisor
             row, start = (row, start + CHUNK) if start + CHUNK < width else (row + 1, 0)
-        first = take(counter, tasks) * many
+        first = take_many(counter, len(out), many)
 
 
 @njit
 def moment_pieces(counter, x, mean, squares, width, pieces):
     """One thread. x: flat (A, width); mean, squares: flat (A, pieces), of each piece the mean and the squares around it."""
     many = TASK // min(width, CHUNK)
-    tasks = -(-len(mean) // many)
-    first = take(counter, tasks) * many
+    first = take_many(counter, len(mean), many)
     while first < len(mean):
         row, start = first // pieces, first % pieces * CHUNK
         for k in range(first, min(len(mean), first + many)):
@@ -84,7 +82,7 @@ def moment_pieces(counter, x, mean, squares, width, pieces):
                 square = add(square, d * d)
             mean[k], squares[k] = middle, square
             row, start = (row, start + CHUNK) if start + CHUNK < width else (row + 1, 0)
-        first = take(counter, tasks) * many
+        first = take_many(counter, len(mean), many)
 
 
 @inner

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from . import threads
-from .jit import njit, plain, take
+from .jit import njit, plain, take_many
 from .registry import accelerates
 
 __all__ = ["resample", "resample_adjoint"]
@@ -25,8 +25,7 @@ TASK = 16384  # elements of a task, about
 def mix(counter, x, z, index, weight, many):
     """One thread. x: (A, n, B), z: (A, m, B), zeros; index, weight: (m, taps); `many` of the A are a task."""
     outer, n, across = x.shape
-    tasks = -(-outer // many)
-    first = take(counter, tasks) * many
+    first = take_many(counter, outer, many)
     while first < outer:
         for a in range(first, min(outer, first + many)):
             for j in range(len(index)):
@@ -34,14 +33,13 @@ def mix(counter, x, z, index, weight, many):
                     w, source, target = weight[j, t], x[a, index[j, t]], z[a, j]
                     for i in range(across):
                         target[i] += w * source[i]
-        first = take(counter, tasks) * many
+        first = take_many(counter, outer, many)
 
 
 @njit(fastmath={"contract"})
 def mix_elements(counter, x, z, index, weight, many):
     """`mix` for B = 1: x: (A, n), z: (A, m)."""
-    tasks = -(-len(x) // many)
-    first = take(counter, tasks) * many
+    first = take_many(counter, len(x), many)
     while first < len(x):
         for a in range(first, min(len(x), first + many)):
             source, target = x[a], z[a]
@@ -50,15 +48,14 @@ def mix_elements(counter, x, z, index, weight, many):
                 for t in range(1, index.shape[1]):
                     total += weight[j, t] * source[index[j, t]]
                 target[j] = total
-        first = take(counter, tasks) * many
+        first = take_many(counter, len(x), many)
 
 
 @njit(fastmath={"contract"})
 def spread(counter, z, x, index, weight, many):
     """The adjoint of `mix`: into x, zeros."""
     outer, m, across = z.shape
-    tasks = -(-outer // many)
-    first = take(counter, tasks) * many
+    first = take_many(counter, outer, many)
     while first < outer:
         for a in range(first, min(outer, first + many)):
             for j in range(m):
@@ -66,21 +63,20 @@ def spread(counter, z, x, index, weight, many):
                     w, source, target = weight[j, t], z[a, j], x[a, index[j, t]]
                     for i in range(across):
                         target[i] += w * source[i]
-        first = take(counter, tasks) * many
+        first = take_many(counter, outer, many)
 
 
 @njit(fastmath={"contract"})
 def spread_elements(counter, z, x, index, weight, many):
     """The adjoint of `mix_elements`: into x, zeros."""
-    tasks = -(-len(z) // many)
-    first = take(counter, tasks) * many
+    first = take_many(counter, len(z), many)
     while first < len(z):
         for a in range(first, min(len(z), first + many)):
             source, target = z[a], x[a]
             for j in range(len(index)):
                 for t in range(index.shape[1]):
                     target[index[j, t]] += weight[j, t] * source[j]
-        first = take(counter, tasks) * many
+        first = take_many(counter, len(z), many)
 
 
 def run(kernels, input, dim, index, weight, size):

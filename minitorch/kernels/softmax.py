@@ -18,7 +18,7 @@ from ..core.op import REGISTRY
 from ..shapes import reduced_shape
 from . import threads
 from .elementary import add, exp, larger
-from .jit import inner, njit, plain, take
+from .jit import inner, njit, plain, take_many
 from .registry import accelerates
 from .strips import WIDE, strips_backward, strips_softmax
 
@@ -106,11 +106,10 @@ def softmax_of(x, y, logarithm):
 @njit
 def rows_softmax(counter, x, y, rows, logarithm):
     """One thread. x, y: (count, width); `rows` of them are a task."""
-    tasks = -(-len(x) // rows)
-    first = take(counter, tasks) * rows
+    first = take_many(counter, len(x), rows)
     while first < len(x):
         softmax_of(x[first : first + rows], y[first : first + rows], logarithm)
-        first = take(counter, tasks) * rows
+        first = take_many(counter, len(x), rows)
 
 
 @inner
@@ -143,12 +142,11 @@ def backward_of(grad, y, out, logarithm):
 @njit
 def rows_backward(counter, grad, y, out, rows, logarithm):
     """One thread. grad, y, out: (count, width); `rows` of them are a task."""
-    tasks = -(-len(y) // rows)
-    first = take(counter, tasks) * rows
+    first = take_many(counter, len(y), rows)
     while first < len(y):
         last = first + rows
         backward_of(grad[first:last], y[first:last], out[first:last], logarithm)
-        first = take(counter, tasks) * rows
+        first = take_many(counter, len(y), rows)
 
 
 @njit
@@ -168,8 +166,7 @@ def rows_logsumexp(counter, x, out, rows):
     """One thread. x: (count, width), out: (count); `rows` of them are a task."""
     count, width = x.shape
     kind, zero = x.dtype.type, x.dtype.type(0)
-    tasks = -(-count // rows)
-    first = take(counter, tasks) * rows
+    first = take_many(counter, count, rows)
     while first < count:
         for row in range(first, min(count, first + rows)):
             a = x[row]
@@ -185,7 +182,7 @@ def rows_logsumexp(counter, x, out, rows):
                     part = add(part, exp(c[i] - greatest))
                 total += part
             out[row] = kind(np.log(total) + greatest)
-        first = take(counter, tasks) * rows
+        first = take_many(counter, count, rows)
 
 
 def along_last(array, dim):

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..core.op import REGISTRY
 from .elementary import FUSED, larger
-from .jit import inner, njit, take
+from .jit import inner, njit, take_many
 from .pointwise import OPTIONS, TASK, each_element
 from .registry import accelerates
 
@@ -66,8 +66,7 @@ def loop_over(function, exact):
 
     @njit(**OPTIONS)
     def loop(counter, x, out):
-        tasks = -(-len(x) // TASK)
-        start = take(counter, tasks) * TASK
+        start = take_many(counter, len(x), TASK)
         while start < len(x):
             for first in range(start, min(start + TASK, len(x)), BLOCK):
                 a, b = x[first : first + BLOCK], out[first : first + BLOCK]
@@ -78,7 +77,7 @@ def loop_over(function, exact):
                 if greatest > LIMIT:
                     for i in range(len(a)):
                         b[i] = exact(np.float64(a[i]))
-            start = take(counter, tasks) * TASK
+            start = take_many(counter, len(x), TASK)
 
     return loop
 

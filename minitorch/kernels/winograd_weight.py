@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from .geometry import copy_band
-from .jit import njit, take
+from .jit import njit, take, take_many
 from .simd import DOT_COLUMNS, DOT_ROWS, Emitter, dot_tile
 from .winograd import apart, deinterleave, transform_tiles
 
@@ -124,8 +124,7 @@ def transform_filters_back(counter, partial, out, chunks, step):
     half = partial.dtype.type(0.5)
     total = np.empty((4, 4), partial.dtype)
     rows = np.empty((3, 4), partial.dtype)
-    tasks = -(-filters // step)
-    first = take(counter, tasks) * step
+    first = take_many(counter, filters, step)
     while first < filters:
         for i in range(first, min(filters, first + step)):
             for a in range(4):
@@ -143,4 +142,4 @@ def transform_filters_back(counter, partial, out, chunks, step):
                 out[9 * i + 3 * a] = rows[a, 0] + mean
                 out[9 * i + 3 * a + 1] = (rows[a, 1] - rows[a, 2]) * half
                 out[9 * i + 3 * a + 2] = mean + rows[a, 3]
-        first = take(counter, tasks) * step
+        first = take_many(counter, filters, step)
